@@ -1,0 +1,1 @@
+/// Placeholder so that the empty module builds; the module's own files replace it.
