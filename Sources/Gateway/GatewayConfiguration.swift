@@ -1,0 +1,38 @@
+/// Everything that `fathom gateway` can be told; the defaults suit a laptop.
+package struct GatewayConfiguration: Sendable {
+    // Who this gateway is.
+    package var name = "gateway"
+    package var uid = "gateway"
+    package var namespace = "default"
+    package var nodeName = ""
+    package var version = "0.1.0"
+
+    // Where it listens.
+    package var host = "127.0.0.1"
+    package var port = 42081
+    /// Health and metrics, kept apart from clients; port 0 is any, nil is none.
+    package var healthHost = "127.0.0.1"
+    package var healthPort: Int?
+    package var loopCount = 1
+    /// Other values of `Host` that are accepted while listening on loopback.
+    package var allowedHosts: [String] = []
+    package var maximumHeaderBytes = 64 * 1024
+    package var maximumBodyBytes = 4 * 1024 * 1024
+
+    // Whom it talks to.
+    /// Path of a kubeconfig; nil is the in-cluster configuration, then `$KUBECONFIG`.
+    package var kubeconfig: String?
+    package var linkKeyFile = "./.fathom/link.key"
+    /// YAML overrides of the exchange table.
+    package var exchangesFile: String?
+
+    // How long it tries.
+    package var requestDeadline: Duration = .seconds(5)
+    /// How long a stopping gateway serves on after it has said that it is not ready.
+    package var drainGrace: Duration = .milliseconds(200)
+
+    /// Called once, with the actual ports, when both listeners accept.
+    package var onListening: (@Sendable (_ port: Int, _ healthPort: Int?) -> Void)?
+
+    package init() {}
+}
