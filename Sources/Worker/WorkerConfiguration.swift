@@ -1,0 +1,50 @@
+/// What a worker has to be told before it starts: plain values, so flags and environment meet in one place.
+package struct WorkerConfiguration: Sendable {
+    /// Pod name, also the name of the worker's Lease.
+    package var name: String
+    package var uid: String
+    package var namespace: String
+    package var node: String
+    /// The address other programs reach this worker by; it goes into the Lease's endpoint annotation.
+    package var advertisedAddress: String
+    package var listenAddress: String
+    /// 0 lets the system choose; `onListening` tells the port that was chosen.
+    package var port: Int
+    /// Event loops, each with its own thread and its own connections to the exchanges.
+    package var loopCount: Int
+    /// Path of a kubeconfig; nil means in-cluster, or what the environment says.
+    package var kubeconfigPath: String?
+    /// Overrides of the exchange table (design 9).
+    package var exchangesFile: String?
+    /// File with the link key as hex, and on an optional second line the previous one.
+    package var linkKeyFile: String?
+    /// How long the worker keeps serving after it was told to stop.
+    package var drainPeriod: Duration
+    /// How long a deleted replica is still kept and served.
+    package var lingerPeriod: Duration
+    package var onListening: (@Sendable (Int) -> Void)?
+
+    package init(
+        name: String, uid: String, namespace: String = "default", node: String = "local",
+        advertisedAddress: String = "127.0.0.1", listenAddress: String = "127.0.0.1", port: Int = 0,
+        loopCount: Int = 1, kubeconfigPath: String? = nil, exchangesFile: String? = nil,
+        linkKeyFile: String? = nil,
+        drainPeriod: Duration = .seconds(2), lingerPeriod: Duration = .seconds(10),
+        onListening: (@Sendable (Int) -> Void)? = nil
+    ) {
+        self.name = name
+        self.uid = uid
+        self.namespace = namespace
+        self.node = node
+        self.advertisedAddress = advertisedAddress
+        self.listenAddress = listenAddress
+        self.port = port
+        self.loopCount = loopCount
+        self.kubeconfigPath = kubeconfigPath
+        self.exchangesFile = exchangesFile
+        self.linkKeyFile = linkKeyFile
+        self.drainPeriod = drainPeriod
+        self.lingerPeriod = lingerPeriod
+        self.onListening = onListening
+    }
+}
