@@ -46,7 +46,9 @@ struct FaultReport: Equatable {
 }
 
 extension ExchangeEngine {
-    /// Makes trouble. `connections` are all open connections to this exchange.
+    /// Makes trouble.
+    ///
+    /// `connections` are all open connections to this exchange.
     func inject(
         _ request: FaultRequest, connections: [any StreamSubscriber], at now: Int64
     ) throws(SimulatorError) -> FaultReport {
@@ -102,7 +104,9 @@ extension ExchangeEngine {
         return [market]
     }
 
-    /// Afflicts one market. Events that a fault needs happen now, not at their time, so that the answer can name them.
+    /// Afflicts one market.
+    ///
+    /// Events that a fault needs happen now, not at their time, so that the answer can name them.
     private func afflict(
         _ market: Market, _ request: FaultRequest, until: Int64, at now: Int64
     ) -> FaultEffect {
