@@ -14,7 +14,8 @@ struct Options: Sendable {
 
     static let specification = CommandSpecification(
         name: "exchange-simulator",
-        summary: "Plays the exchanges' market data: REST and WebSocket over TLS, with books that can be audited.",
+        summary:
+            "Plays the exchanges' market data: REST and WebSocket over TLS, with books that can be audited.",
         discussion: """
             Prints one JSON line {"event":"listening","port":N,"caFile":"..."} and runs until SIGTERM, SIGINT or the end of
             the lifeline. Every exchange is under /<exchange>/ with the real paths behind it. /truth?exchange=&symbol=[&id=]
@@ -40,7 +41,9 @@ struct Options: Sendable {
             .value(
                 "connection-attempts", "N", default: "300",
                 help: "WebSocket attempts per exchange and five minutes."),
-            .value("backlog", "BYTES", default: "16777216", help: "Readers further behind than this are dropped."),
+            .value(
+                "backlog", "BYTES", default: "16777216", help: "Readers further behind than this are dropped."
+            ),
             .value("tls-dir", "DIR", help: "Where ca.pem is written; a new temporary folder otherwise."),
             .value("lifeline-fd", "N", help: "Ends when this file descriptor does."),
             .toggle("self-benchmark", help: "Measures events per second on one core and ends."),

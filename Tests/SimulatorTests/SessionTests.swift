@@ -88,6 +88,21 @@ struct SessionTests {
         #expect(try bench.market("BTCUSDT").lastID > id)
     }
 
+    @Test func `pings come at the exchange's pace and a client that never answers is closed`() throws {
+        let bench = try Bench("binance.com")
+        let (silent, lively) = (RecordingWire(), RecordingWire())
+        let sessions = [try bench.session(silent, []), try bench.session(lively, [])]
+        for second in 1...85 {
+            let now = bench.now + Int64(second) * 1_000_000
+            let seen = lively.pings
+            for session in sessions { session.keepAlive(at: now) }
+            if lively.pings > seen { sessions[1].receivePong(at: now) }
+        }
+        #expect(lively.pings == 4)
+        #expect(lively.closeCode == nil)
+        #expect(silent.closeCode == 1008)
+    }
+
     @Test func `paths are told apart`() {
         func path(_ path: String, _ query: String = "", _ kind: MarketKind = .spot) -> StreamPath? {
             StreamPath(path, QueryString(query), kind: kind)

@@ -68,6 +68,7 @@ struct ByteWriter {
         storage.append(contentsOf: repeatElement(0, count: max(more, storage.count)))
     }
 
+    @inline(__always)
     mutating func byte(_ value: UInt8) {
         reserve(1)
         storage[count] = value
@@ -100,6 +101,40 @@ struct ByteWriter {
     /// A mantissa of 0 or more with exactly `scale` decimals.
     mutating func decimal(_ mantissa: Int64, scale: Int) {
         reserve(32 + scale)
+        var at = count
+        var span = storage.mutableSpan
+        Self.decimal(mantissa, scale: scale, into: &span, at: &at)
+        count = at
+    }
+
+    /// `["price","quantity"]` for each of the changes, with commas between.
+    mutating func levels(_ changes: ArraySlice<Change>, _ format: DecimalFormat) {
+        reserve(changes.count * (64 + format.priceScale + format.quantityScale))
+        var at = count
+        var span = storage.mutableSpan
+        for change in changes {
+            span[at] = UInt8(ascii: "[")
+            span[at + 1] = UInt8(ascii: "\"")
+            at += 2
+            Self.decimal(
+                Int64(clamping: change.key.magnitude), scale: format.priceScale, into: &span, at: &at)
+            span[at] = UInt8(ascii: "\"")
+            span[at + 1] = UInt8(ascii: ",")
+            span[at + 2] = UInt8(ascii: "\"")
+            at += 3
+            Self.decimal(change.quantity, scale: format.quantityScale, into: &span, at: &at)
+            span[at] = UInt8(ascii: "\"")
+            span[at + 1] = UInt8(ascii: "]")
+            span[at + 2] = UInt8(ascii: ",")
+            at += 3
+        }
+        count = changes.isEmpty ? at : at - 1
+    }
+
+    @inline(__always)
+    private static func decimal(
+        _ mantissa: Int64, scale: Int, into span: inout MutableSpan<UInt8>, at position: inout Int
+    ) {
         var rest = UInt64(clamping: mantissa)
         var digits = 1
         var bound: UInt64 = 10
@@ -108,20 +143,23 @@ struct ByteWriter {
             bound &*= 10
         }
         digits = max(digits, scale + 1)
-        let length = digits + (scale > 0 ? 1 : 0)
-        var at = count + length - 1
-        let point = count + digits - scale
-        while at >= count {
-            if scale > 0, at == point {
-                storage[at] = UInt8(ascii: ".")
-            } else {
-                let (quotient, remainder) = rest.quotientAndRemainder(dividingBy: 10)
-                storage[at] = UInt8(truncatingIfNeeded: 48 &+ remainder)
-                rest = quotient
-            }
+        var at = position + digits + (scale > 0 ? 1 : 0)
+        let end = at
+        for _ in 0..<scale {
             at -= 1
+            span[at] = UInt8(truncatingIfNeeded: 48 &+ rest % 10)
+            rest /= 10
         }
-        count += length
+        if scale > 0 {
+            at -= 1
+            span[at] = UInt8(ascii: ".")
+        }
+        while at > position {
+            at -= 1
+            span[at] = UInt8(truncatingIfNeeded: 48 &+ rest % 10)
+            rest /= 10
+        }
+        position = end
     }
 
     /// A JSON string with everything escaped that must be.

@@ -29,35 +29,30 @@ struct EventRenderer {
         sorted = event.changes
         sorted.sort { $0.key > $1.key }
         let bidCount = sorted.firstIndex { $0.key < 0 } ?? sorted.count
-        writer.literal(",\"b\":")
-        side(0..<bidCount, market.format)
-        writer.literal(",\"a\":")
-        side(bidCount..<sorted.count, market.format)
+        writer.literal(",\"b\":[")
+        writer.levels(sorted[..<bidCount], market.format)
+        writer.literal("],\"a\":[")
+        writer.levels(sorted[bidCount...], market.format)
         switch market.kind {
-        case .usdMargined: writer.literal(",\"st\":1}")
-        case .coinMargined: writer.literal(",\"st\":2}")
-        case .spot, .options: writer.literal("}")
+        case .usdMargined: writer.literal("],\"st\":1}")
+        case .coinMargined: writer.literal("],\"st\":2}")
+        case .spot, .options: writer.literal("]}")
         }
-    }
-
-    private mutating func side(_ range: Range<Int>, _ format: DecimalFormat) {
-        writer.byte(UInt8(ascii: "["))
-        for index in range {
-            if index > range.lowerBound { writer.byte(UInt8(ascii: ",")) }
-            writer.level(price: Int64(clamping: sorted[index].key.magnitude), sorted[index].quantity, format)
-        }
-        writer.byte(UInt8(ascii: "]"))
     }
 }
 
 extension ByteWriter {
     /// `["price","quantity"]`.
     mutating func level(price: Int64, _ quantity: Int64, _ format: DecimalFormat) {
-        literal("[\"")
+        byte(UInt8(ascii: "["))
+        byte(UInt8(ascii: "\""))
         decimal(price, scale: format.priceScale)
-        literal("\",\"")
+        byte(UInt8(ascii: "\""))
+        byte(UInt8(ascii: ","))
+        byte(UInt8(ascii: "\""))
         decimal(quantity, scale: format.quantityScale)
-        literal("\"]")
+        byte(UInt8(ascii: "\""))
+        byte(UInt8(ascii: "]"))
     }
 
     /// `"bids":[…],"asks":[…]`.

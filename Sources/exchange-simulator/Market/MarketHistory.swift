@@ -10,7 +10,7 @@ struct MarketHistory: Sendable {
     private let keptMilliseconds: Int64
     private let keptChanges: Int
 
-    init(startingAt id: Int64, keptMilliseconds: Int64 = 65_000, keptChanges: Int = 500_000) {
+    init(startingAt id: Int64, keptMilliseconds: Int64 = 65_000, keptChanges: Int = 160_000) {
         floor = id
         self.keptMilliseconds = keptMilliseconds
         self.keptChanges = keptChanges

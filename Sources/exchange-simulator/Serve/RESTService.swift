@@ -31,6 +31,8 @@ final class RESTService {
     private let pool: WeightPool
     private var kind: MarketKind { engine.exchange.kind }
 
+    var usedWeight: Int { pool.meter.used }
+
     init(_ engine: ExchangeEngine, pool: WeightPool) {
         self.engine = engine
         self.pool = pool

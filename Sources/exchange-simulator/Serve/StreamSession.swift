@@ -4,6 +4,7 @@ protocol SessionWire: AnyObject {
     func send(text: [UInt8])
     /// Sends a frame that others get too, in one of its forms.
     func send(_ frame: StreamFrame, isCombined: Bool)
+    func ping(_ payload: [UInt8])
     func close(code: UInt16, reason: String)
     /// Cuts the connection without a word.
     func abort()
@@ -21,9 +22,14 @@ final class StreamSession: StreamSubscriber {
     private(set) var names: [String] = []
     private var meter: RateMeter
     private var stalledUntil: Int64 = 0
+    private let pingMicroseconds: Int64
+    private var nextPing: Int64 = 0
+    /// When the oldest ping went out that no pong has answered.
+    private var awaitsPongSince: Int64?
     private(set) var isOver = false
 
-    init(_ engine: ExchangeEngine, wire: any SessionWire, path: StreamPath) {
+    init(_ engine: ExchangeEngine, wire: any SessionWire, path: StreamPath, pingSeconds: Int? = nil) {
+        pingMicroseconds = Int64(pingSeconds ?? engine.exchange.pingSeconds) * 1_000_000
         self.engine = engine
         self.wire = wire
         isCombined = path.isCombined
@@ -34,7 +40,29 @@ final class StreamSession: StreamSubscriber {
 
     /// Subscribes to the streams named in the URL.
     func open(_ names: [String], at microseconds: Int64) {
+        nextPing = microseconds + pingMicroseconds
         for name in names { add(name, at: microseconds) }
+    }
+
+    /// Pings when it is time, and ends a connection whose client has stopped answering.
+    func keepAlive(at microseconds: Int64) {
+        guard !isOver, microseconds >= stalledUntil else { return }
+        if let since = awaitsPongSince, microseconds - since > Int64(engine.exchange.pongSeconds) * 1_000_000
+        {
+            end()
+            wire?.close(code: 1008, reason: "Pong timeout")
+            return
+        }
+        guard microseconds >= nextPing else { return }
+        nextPing = microseconds + pingMicroseconds
+        awaitsPongSince = awaitsPongSince ?? microseconds
+        wire?.ping(Array(String(microseconds / 1000).utf8))
+    }
+
+    /// Takes a pong; it counts as a message.
+    func receivePong(at microseconds: Int64) {
+        awaitsPongSince = nil
+        _ = countMessage(at: microseconds)
     }
 
     private func add(_ name: String, at microseconds: Int64) {
