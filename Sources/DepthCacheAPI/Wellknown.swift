@@ -1,0 +1,46 @@
+/// The API group of Fathom's resources and the keys that its programs put on objects.
+package enum Fathom {
+    package static let group = "fathom.dev"
+    package static let version = "v1alpha1"
+    package static let groupVersion = "fathom.dev/v1alpha1"
+
+    /// The Lease that the leading controller holds.
+    package static let leaderLeaseName = "fathom-controller"
+    /// How long a worker's Lease counts after its last renewal, and how often it is renewed.
+    package static let workerLeaseDurationSeconds = 9
+    package static let workerLeaseRenewalSeconds = 3
+    /// The key of the link: Secret name in a cluster.
+    package static let linkSecretName = "fathom-link"
+}
+
+/// Label keys; their values are uids, never markets (options and non-ASCII symbols do not fit labels).
+package enum LabelKey {
+    /// On a worker's Lease: its pod uid. On a DepthCacheReplica: the uid of the worker that has to keep it.
+    package static let worker = "fathom.dev/worker"
+    /// On a DepthCacheReplica: the uid of the DepthCache that it is a copy for.
+    package static let depthCache = "fathom.dev/depthcache"
+    package static let draining = "fathom.dev/draining"
+    package static let accountGroup = "fathom.dev/account-group"
+    package static let applicationName = "app.kubernetes.io/name"
+    package static let applicationComponent = "app.kubernetes.io/component"
+}
+
+/// Annotation keys.
+package enum AnnotationKey {
+    /// On a worker's Lease: `address:port` of its link.
+    package static let endpoint = "fathom.dev/endpoint"
+    /// On a worker's Lease: the node it runs on.
+    package static let node = "fathom.dev/node"
+    /// On a worker's Lease: `true` while the worker hands its books over before it ends.
+    package static let draining = "fathom.dev/draining"
+}
+
+/// What the pods of Fathom say they are, in `app.kubernetes.io/component`.
+package enum Component: String, Sendable {
+    case controller, worker, gateway
+
+    /// The labels of a pod (or Lease) of this component.
+    package var labels: [String: String] {
+        [LabelKey.applicationName: "fathom", LabelKey.applicationComponent: rawValue]
+    }
+}
