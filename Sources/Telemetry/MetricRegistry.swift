@@ -1,0 +1,126 @@
+/// All metrics of a process, by name and labels, and the page that Prometheus reads.
+///
+/// A name belongs to one kind; asking for it as another kind gives a metric that counts but is not shown. Label values
+/// come from closed sets or from assigned replicas, never from what a client sent.
+package final class MetricRegistry: Sendable {
+    private enum Instrument {
+        case counter(Counter)
+        case gauge(Gauge)
+        case histogram(Histogram)
+
+        var kind: String {
+            switch self {
+            case .counter: "counter"
+            case .gauge: "gauge"
+            case .histogram: "histogram"
+            }
+        }
+    }
+    private struct Family {
+        var help: String
+        var kind: String
+        var series: [String: Instrument] = [:]
+    }
+    private let families = Guarded<[String: Family]>([:])
+
+    package init() {}
+
+    package func counter(_ name: String, help: String, labels: [String: String] = [:]) -> Counter {
+        let made = Counter()
+        guard case .counter(let kept) = keep(.counter(made), name, help, labels) else { return made }
+        return kept
+    }
+
+    package func gauge(_ name: String, help: String, labels: [String: String] = [:]) -> Gauge {
+        let made = Gauge()
+        guard case .gauge(let kept) = keep(.gauge(made), name, help, labels) else { return made }
+        return kept
+    }
+
+    package func histogram(
+        _ name: String, help: String, bounds: [Double] = Histogram.latencyBounds,
+        labels: [String: String] = [:]
+    ) -> Histogram {
+        let made = Histogram(bounds: bounds)
+        guard case .histogram(let kept) = keep(.histogram(made), name, help, labels) else { return made }
+        return kept
+    }
+
+    /// Takes away every series that carries all of `labels`, such as those of an unassigned replica.
+    package func remove(labels: [String: String]) {
+        let parts = labels.map(Self.labelText)
+        families.withLock { families in
+            families = families.mapValues { family in
+                var kept = family
+                kept.series = family.series.filter { entry in
+                    !parts.allSatisfy { entry.key.split(separator: ",").contains(Substring($0)) }
+                }
+                return kept
+            }
+        }
+    }
+
+    private func keep(_ made: Instrument, _ name: String, _ help: String, _ labels: [String: String])
+        -> Instrument
+    {
+        let key = labels.sorted { $0.key < $1.key }.map(Self.labelText).joined(separator: ",")
+        return families.withLock { families in
+            if let kept = families[name]?.series[key] { return kept }
+            var family = families[name] ?? Family(help: help, kind: made.kind)
+            if family.kind == made.kind { family.series[key] = made }
+            families[name] = family
+            return made
+        }
+    }
+
+    /// One label as it stands on the page; commas cannot occur inside, so that `remove` can compare whole labels.
+    private static func labelText(_ label: (key: String, value: String)) -> String {
+        var value = ""
+        for character in label.value {
+            switch character {
+            case "\\": value += "\\\\"
+            case "\"": value += "\\\""
+            case "\n": value += "\\n"
+            case ",": value += ";"
+            default: value.append(character)
+            }
+        }
+        return "\(label.key)=\"\(value)\""
+    }
+
+    /// The page in Prometheus' text format 0.0.4.
+    package func render() -> [UInt8] {
+        let families = families.withLock { $0 }
+        var page = ""
+        for (name, family) in families.sorted(by: { $0.key < $1.key }) where !family.series.isEmpty {
+            page += "# HELP \(name) \(family.help)\n# TYPE \(name) \(family.kind)\n"
+            for (labels, instrument) in family.series.sorted(by: { $0.key < $1.key }) {
+                page += Self.lines(name, labels, instrument)
+            }
+        }
+        return Array(page.utf8)
+    }
+
+    private static func lines(_ name: String, _ labels: String, _ instrument: Instrument) -> String {
+        let braces = labels.isEmpty ? "" : "{\(labels)}"
+        switch instrument {
+        case .counter(let counter): return "\(name)\(braces) \(counter.value)\n"
+        case .gauge(let gauge): return "\(name)\(braces) \(number(gauge.value))\n"
+        case .histogram(let histogram):
+            let prefix = labels.isEmpty ? "" : labels + ","
+            let counts = histogram.cumulative
+            var text = ""
+            for (bound, count) in zip(histogram.bounds, counts) {
+                text += "\(name)_bucket{\(prefix)le=\"\(number(bound))\"} \(count)\n"
+            }
+            let total = counts.last ?? 0
+            text += "\(name)_bucket{\(prefix)le=\"+Inf\"} \(total)\n"
+            return text + "\(name)_sum\(braces) \(number(histogram.sum))\n\(name)_count\(braces) \(total)\n"
+        }
+    }
+
+    private static func number(_ value: Double) -> String {
+        if value == value.rounded(), abs(value) < 1e15 { return String(Int(value)) }
+        return value.isNaN ? "NaN" : value == .infinity ? "+Inf" : value == -.infinity ? "-Inf" : "\(value)"
+    }
+}
