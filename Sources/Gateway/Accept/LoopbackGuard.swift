@@ -1,0 +1,49 @@
+/// Keeps web pages and rebound names away from a gateway that listens on loopback.
+struct LoopbackGuard: Sendable {
+    private let isActive: Bool
+    private let names: Set<String>
+
+    init(listeningOn host: String, allowedHosts: [String]) {
+        isActive = Self.isLoopback(host.lowercased())
+        names = Set(allowedHosts.map { $0.lowercased() })
+    }
+
+    /// Why the request is refused; nil lets it pass.
+    func refusal(host: String?, origin: String?, fetchSite: String?, changesState: Bool) -> String? {
+        guard isActive else { return nil }
+        if let host, !isKnown(host) {
+            return "Host was '\(host.prefix(80))', expected a loopback or configured name"
+        }
+        guard changesState else { return nil }
+        if fetchSite?.lowercased() == "cross-site" { return "Cross-site requests may not change anything" }
+        if let origin, !isKnown(Self.authority(ofOrigin: origin)) {
+            return "Origin was '\(origin.prefix(80))', expected a loopback or configured name"
+        }
+        return nil
+    }
+
+    private func isKnown(_ authority: String) -> Bool {
+        let name = Self.withoutPort(authority.lowercased())
+        return Self.isLoopback(name) || names.contains(name) || names.contains(authority.lowercased())
+    }
+
+    private static func authority(ofOrigin origin: String) -> String {
+        guard let scheme = origin.firstRange(of: "://") else { return origin }
+        return String(origin[scheme.upperBound...])
+    }
+
+    private static func withoutPort(_ authority: String) -> String {
+        if authority.first == "[" {
+            guard let end = authority.firstIndex(of: "]") else { return authority }
+            return String(authority[authority.index(after: authority.startIndex)..<end])
+        }
+        let parts = authority.split(separator: ":", omittingEmptySubsequences: false)
+        return parts.count == 2 ? String(parts[0]) : authority
+    }
+
+    private static func isLoopback(_ name: String) -> Bool {
+        if name == "localhost" || name == "::1" || name.hasSuffix(".localhost") { return true }
+        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+    }
+}

@@ -1,0 +1,42 @@
+/// How a loop's link to a worker is doing.
+enum LinkCondition: Int, Sendable, Comparable {
+    case up, suspect, connecting, down
+
+    static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// Decides in which order the replicas of one request are tried; pure.
+enum ReplicaChoice {
+    struct Candidate: Sendable, Equatable {
+        var condition: LinkCondition
+        var isRunning: Bool
+    }
+
+    /// Indices of those worth a try: links that are up, then suspect ones, then those still connecting; among equals,
+    /// replicas that said they are running, in turn.
+    static func order(_ candidates: [Candidate], turn: Int) -> [Int] {
+        rotated(candidates.count, turn)
+            .filter { candidates[$0].condition != .down }
+            .enumerated()
+            .sorted { left, right in
+                let (a, b) = (candidates[left.element], candidates[right.element])
+                return (a.condition.rawValue, a.isRunning ? 0 : 1, left.offset)
+                    < (b.condition.rawValue, b.isRunning ? 0 : 1, right.offset)
+            }
+            .map(\.element)
+    }
+
+    /// The replica whose turn it is and that has to be passed over because its link is gone, if so.
+    ///
+    /// That is a failover too, although nothing was sent: the client is told.
+    static func passedOver(_ candidates: [Candidate], turn: Int) -> Int? {
+        guard let first = rotated(candidates.count, turn).first else { return nil }
+        return candidates[first].isRunning && candidates[first].condition == .down ? first : nil
+    }
+
+    private static func rotated(_ count: Int, _ turn: Int) -> [Int] {
+        guard count > 0 else { return [] }
+        let start = Int(UInt(bitPattern: turn) % UInt(count))
+        return (0..<count).map { ($0 + start) % count }
+    }
+}

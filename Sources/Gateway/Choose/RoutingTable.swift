@@ -1,0 +1,68 @@
+internal import DepthCacheAPI
+internal import Synchronization
+
+/// An immutable answer to "who serves this market", built from a `ClusterPicture` and read by all loops.
+final class RoutingTable: Sendable {
+    let picture: ClusterPicture
+    let routes: [MarketKey: MarketRoute]
+    let workers: [String: WorkerPicture]
+
+    static let empty = RoutingTable(ClusterPicture())
+
+    init(_ picture: ClusterPicture) {
+        self.picture = picture
+        let workers = Dictionary(picture.workers.map { ($0.uid, $0) }) { first, _ in first }
+        let replicas = Dictionary(grouping: picture.replicas, by: \.cacheUID)
+        var routes: [MarketKey: MarketRoute] = [:]
+        for cache in picture.caches.sorted(by: { ($0.created, $0.uid) < ($1.created, $1.uid) }) {
+            let key = MarketKey(exchange: cache.exchange, market: cache.market)
+            guard routes[key] == nil else { continue }  // the oldest of one market wins
+            let placed = (replicas[cache.uid] ?? []).sorted { $0.name < $1.name }.map { replica in
+                ReplicaRoute(replica: replica, worker: workers[replica.workerUID])
+            }
+            routes[key] = MarketRoute(cache: cache, replicas: placed)
+        }
+        self.routes = routes
+        self.workers = workers
+    }
+
+    /// Every cache of a market, the winner and its duplicates.
+    func caches(of key: MarketKey) -> [CachePicture] {
+        picture.caches.filter { MarketKey(exchange: $0.exchange, market: $0.market) == key }
+    }
+}
+
+/// One market, its cache and the replicas that may answer.
+final class MarketRoute: Sendable {
+    let cache: CachePicture
+    let replicas: [ReplicaRoute]
+    private let rotation = Atomic<Int>(0)
+
+    init(cache: CachePicture, replicas: [ReplicaRoute]) {
+        self.cache = cache
+        self.replicas = replicas
+    }
+
+    /// Counts up, so that every request of the market begins with the next replica.
+    func nextTurn() -> Int { rotation.wrappingAdd(1, ordering: .relaxed).oldValue }
+}
+
+/// A placed copy and, if its Lease is known, the worker that keeps it.
+struct ReplicaRoute: Sendable {
+    let workerUID: String
+    let workerName: String
+    let worker: WorkerPicture?
+    /// Synchronised, as far as its worker's present incarnation has said; a hint, never proof.
+    let isRunning: Bool
+    let replica: ReplicaPicture
+
+    init(replica: ReplicaPicture, worker: WorkerPicture?) {
+        self.replica = replica
+        self.worker = worker
+        workerUID = replica.workerUID
+        workerName = worker?.name ?? replica.workerName
+        isRunning = replica.isSynchronized && worker != nil && worker?.incarnation == replica.incarnation
+    }
+
+    var podName: PodName { PodName(name: workerName, uid: workerUID) }
+}
