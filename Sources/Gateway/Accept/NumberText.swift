@@ -44,7 +44,8 @@ enum NumberText {
             if isDown { exponent = -exponent }
         }
         guard rest.isEmpty else { return nil }
-        return threshold(digits: whole + fraction, exponent: exponent - fraction.count, isNegative: isNegative)
+        return threshold(
+            digits: whole + fraction, exponent: exponent - fraction.count, isNegative: isNegative)
     }
 
     /// Cuts what 38 digits cannot tell apart from any sum that a book can have.
@@ -64,7 +65,9 @@ enum NumberText {
     }
 
     private static func trimmed(_ text: String) -> ArraySlice<UInt8> {
-        func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) || (0x1C...0x1F).contains(byte) }
+        func isBlank(_ byte: UInt8) -> Bool {
+            byte == 0x20 || (0x09...0x0D).contains(byte) || (0x1C...0x1F).contains(byte)
+        }
         var rest = ArraySlice(text.utf8)
         while let first = rest.first, isBlank(first) { rest.removeFirst() }
         while let last = rest.last, isBlank(last) { rest.removeLast() }
@@ -72,7 +75,9 @@ enum NumberText {
     }
 
     private static func takeSign(_ rest: inout ArraySlice<UInt8>) -> Bool {
-        guard let first = rest.first, first == UInt8(ascii: "-") || first == UInt8(ascii: "+") else { return false }
+        guard let first = rest.first, first == UInt8(ascii: "-") || first == UInt8(ascii: "+") else {
+            return false
+        }
         rest.removeFirst()
         return first == UInt8(ascii: "-")
     }

@@ -29,7 +29,9 @@ struct QueryString: Sendable {
             if range.count == wanted.count {
                 return range.indices.allSatisfy { unsafe bytes[$0] == wanted[$0 - range.lowerBound] }
             }
-            guard range.count <= wanted.count * 3, bytes[range].contains(UInt8(ascii: "%")) else { return false }
+            guard range.count <= wanted.count * 3, bytes[range].contains(UInt8(ascii: "%")) else {
+                return false
+            }
             return unsafe decoded(range).utf8.elementsEqual(wanted)
         }
     }
