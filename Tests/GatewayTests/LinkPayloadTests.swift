@@ -1,0 +1,87 @@
+import DepthCacheAPI
+import Testing
+
+/// The payloads that gateways and workers exchange.
+struct LinkPayloadTests {
+    static let queries: [BookQuery] = [
+        BookQuery(exchange: "binance.com", market: "BTCUSDT", side: .asks),
+        BookQuery(exchange: "", market: "", side: .bids, limitCount: 0),
+        BookQuery(
+            exchange: "binance.com", market: "币安人生USDT", side: .bids, limitCount: .min, threshold: .unlimited),
+        BookQuery(exchange: "x", market: "y", side: .asks, limitCount: .max, threshold: .bestOnly),
+        BookQuery(
+            exchange: "x", market: "y", side: .asks, limitCount: -3,
+            threshold: .quote(mantissa: .max, scale: -32768)),
+    ]
+    static let answers: [BookAnswer] = [
+        .served(ArraySlice(#"{"asks":[],"result":"OK"}"#.utf8)), .notSynchronized(reason: "Gap"),
+        .notSynchronized(reason: ""), .notHere, .badRequest(parameter: "limit_count", message: "expected ü"),
+    ]
+
+    @Test(arguments: queries)
+    func `a query survives the way to a worker`(_ query: BookQuery) throws {
+        #expect(try BookQuery(decoding: query.encoded()) == query)
+    }
+
+    @Test(arguments: answers)
+    func `an answer survives the way back`(_ answer: BookAnswer) throws {
+        #expect(try BookAnswer(decoding: answer.encoded()) == answer)
+    }
+
+    @Test(arguments: queries)
+    func `a query that is cut short or too long is refused`(_ query: BookQuery) {
+        let bytes = query.encoded()
+        for count in 0..<bytes.count {
+            #expect(throws: LinkPayloadError.self) { try BookQuery(decoding: Array(bytes.prefix(count))) }
+        }
+        #expect(throws: LinkPayloadError.self) { try BookQuery(decoding: bytes + [0]) }
+    }
+
+    @Test(arguments: answers)
+    func `an answer that is cut short is refused`(_ answer: BookAnswer) {
+        let bytes = answer.encoded()
+        for count in 0..<bytes.count {
+            #expect(throws: LinkPayloadError.self) { try BookAnswer(decoding: Array(bytes.prefix(count))) }
+        }
+    }
+
+    @Test func `random bytes never decode to something that encodes otherwise`() {
+        for _ in 0..<20_000 {
+            var bytes = (0..<Int.random(in: 0...80)).map { _ in UInt8.random(in: 0...255) }
+            if bytes.count > 2 {
+                bytes[0] = 1
+                bytes[1] &= 3
+            }
+            if let query = try? BookQuery(decoding: bytes) { #expect(query.encoded() == bytes) }
+            if let answer = try? BookAnswer(decoding: bytes) { #expect(answer.encoded() == bytes) }
+        }
+    }
+
+    @Test func `another version is refused by name`() {
+        var bytes = BookAnswer.notHere.encoded()
+        bytes[0] = 2
+        #expect(throws: LinkPayloadError("expected version 1, was 2")) { try BookAnswer(decoding: bytes) }
+    }
+
+    @Test func `texts longer than their bound are cut at a character`() throws {
+        let long = String(repeating: "é", count: 3000)
+        let answer = try BookAnswer(decoding: BookAnswer.notSynchronized(reason: long).encoded())
+        #expect(answer == .notSynchronized(reason: String(repeating: "é", count: 2048)))
+        let query = BookQuery(exchange: String(repeating: "é", count: 200), market: "", side: .asks)
+        #expect(try BookQuery(decoding: query.encoded()).exchange == String(repeating: "é", count: 127))
+    }
+
+    @Test(
+        arguments: [
+            (.quote(mantissa: 15, scale: 1), 0, 1), (.quote(mantissa: 15, scale: 1), 3, 1500),
+            (.quote(mantissa: 1, scale: -5), 2, 10_000_000), (.quote(mantissa: 1, scale: 120), 16, 0),
+            (.quote(mantissa: .max, scale: 0), 0, .max), (.quote(mantissa: 1, scale: -60), 0, .max),
+            (.bestOnly, 8, 0), (.unlimited, 8, .max),
+        ] as [(VolumeThreshold, Int, Int128)])
+    func `a threshold is compared at the scale of the sums, rounded down`(
+        _ threshold: VolumeThreshold, scale: Int, limit: Int128
+    ) {
+        #expect(threshold.limit(atScale: scale) == limit)
+        #expect(VolumeThreshold.none.limit(atScale: scale) == nil)
+    }
+}
