@@ -9,3 +9,6 @@
 #include <openssl/pem.h>
 #include <openssl/err.h>
 #include <openssl/ec.h>
+
+// EVP_EC_gen is a macro, which Swift cannot import.
+static inline EVP_PKEY *copenssl_new_p256_key(void) { return EVP_EC_gen("P-256"); }
