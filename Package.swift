@@ -84,7 +84,7 @@ let package = Package(
         tests(
             "LocalClusterTests",
             ["LocalCluster", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry", "YAML"]),
-        tests("SimulatorTests", ["exchange-simulator", "Binance", "Books", "Transport", "Telemetry"]),
+        tests("SimulatorTests", ["exchange-simulator", "Arguments", "Binance", "Books", "Transport", "Telemetry"]),
         tests("EndToEndTests", ["fathom", "K8sClient", "DepthCacheAPI", "Books", "Transport", "Telemetry"]),
     ],
     swiftLanguageModes: [.v6]
