@@ -1,0 +1,217 @@
+/// One combined connection to an exchange as a pure machine: which streams are wanted, which are on the wire,
+/// what may be sent when, and whether the peer is alive. Time is a value; the effects are the returned actions.
+struct FeedMachine: Sendable {
+    struct Settings: Sendable {
+        var messagesPerSecond = 5
+        var streamsPerMessage = 100
+        var pingInterval: Duration = .seconds(5)
+        var silenceLimit: Duration = .seconds(10)
+        var connectLimit: Duration = .seconds(10)
+        var acknowledgeLimit: Duration = .seconds(10)
+        /// Binance ends connections after 24 h; ours are renewed a little earlier.
+        var lifetime: Duration = .seconds(23 * 3600 + 1800)
+        var refusedRetry: Duration = .seconds(60)
+    }
+
+    enum Connection: Equatable, Sendable {
+        case idle
+        case waiting(until: Duration)
+        case connecting(since: Duration)
+        case open(since: Duration)
+    }
+
+    enum Method: String, Sendable { case subscribe = "SUBSCRIBE", unsubscribe = "UNSUBSCRIBE" }
+
+    enum Action: Equatable, Sendable {
+        case connect
+        /// Drop the connection; `closed` is to be called at once, nothing of it is believed any more.
+        case close(reason: String)
+        case send(Method, id: Int64, streams: [String])
+        case ping
+        /// The exchange acknowledged these streams: their events follow from now on.
+        case subscribed([String])
+        case refused(stream: String, code: Int, message: String)
+    }
+
+    private enum Wire: Equatable {
+        case none
+        case subscribing(Int64)
+        case subscribed
+        case unsubscribing(Int64)
+    }
+
+    private struct Stream {
+        var isWanted = true
+        /// Take it off the wire and subscribe again: it is acknowledged but dead.
+        var mustRenew = false
+        /// Was in a refused batch: ask for it alone, so that the culprit is found.
+        var goesAlone = false
+        var notBefore: Duration = .zero
+        var wire = Wire.none
+    }
+
+    let settings: Settings
+    private(set) var connection = Connection.idle
+    private(set) var backoff = RetryBackoff()
+    private var streams: [String: Stream] = [:]
+    private var pending: [Int64: (streams: [String], since: Duration)] = [:]
+    private var nextID: Int64 = 1
+    private var window: RateWindow
+    private var lastReceived: Duration = .zero
+    private var lastPing: Duration = .zero
+
+    init(settings: Settings = Settings()) {
+        self.settings = settings
+        window = RateWindow(limit: settings.messagesPerSecond, period: .seconds(1))
+    }
+
+    var streamCount: Int { streams.count }
+    var isOpen: Bool { if case .open = connection { true } else { false } }
+    var isEmpty: Bool { streams.isEmpty }
+
+    mutating func add(_ name: String) { streams[name, default: Stream()].isWanted = true }
+
+    mutating func remove(_ name: String) {
+        guard var stream = streams[name] else { return }
+        stream.isWanted = false
+        streams[name] = stream.wire == .none ? nil : stream
+    }
+
+    mutating func renew(_ name: String) { streams[name]?.mustRenew = true }
+
+    /// Anything that arrived proves the peer alive.
+    mutating func received(now: Duration) { lastReceived = now }
+
+    mutating func opened(now: Duration) {
+        connection = .open(since: now)
+        lastReceived = now
+        lastPing = now
+        window = RateWindow(limit: settings.messagesPerSecond, period: .seconds(1))
+    }
+
+    /// The connection is gone: nothing is on the wire, and the next attempt waits `delay`, or the backoff's turn.
+    mutating func closed(now: Duration, delay: Duration? = nil) {
+        if case .open(let since) = connection, now - since > .seconds(30) { backoff.reset() }
+        pending = [:]
+        for (name, stream) in streams {
+            var stream = stream
+            stream.wire = .none
+            stream.mustRenew = false
+            streams[name] = stream.isWanted ? stream : nil
+        }
+        connection = streams.isEmpty ? .idle : .waiting(until: now + (delay ?? backoff.next()))
+    }
+
+    /// A reply to one of our messages; `error` is the exchange's code and text.
+    mutating func replied(id: Int64, error: (code: Int, message: String)?, now: Duration) -> [Action] {
+        guard let batch = pending.removeValue(forKey: id) else { return [] }
+        var live: [String] = []
+        var actions: [Action] = []
+        for name in batch.streams {
+            guard var stream = streams[name] else { continue }
+            switch (stream.wire, error) {
+            case (.subscribing(id), nil):
+                stream.wire = .subscribed
+                stream.goesAlone = false
+                live.append(name)
+            case (.subscribing(id), let error?):
+                stream.wire = .none
+                if batch.streams.count > 1 {
+                    stream.goesAlone = true
+                } else {
+                    stream.notBefore = now + settings.refusedRetry
+                    actions.append(.refused(stream: name, code: error.code, message: error.message))
+                }
+            case (.unsubscribing(id), _):
+                stream.wire = .none
+                stream.mustRenew = false
+            default: continue
+            }
+            streams[name] = stream.isWanted || stream.wire != .none ? stream : nil
+        }
+        if !live.isEmpty {
+            backoff.reset()
+            actions.append(.subscribed(live))
+        }
+        return actions
+    }
+
+    /// What is due now. `mayConnect` is the limit on attempts that all connections to the exchange share.
+    mutating func tick(now: Duration, mayConnect: Bool = true) -> [Action] {
+        switch connection {
+        case .idle:
+            guard !streams.isEmpty else { return [] }
+            connection = .waiting(until: now)
+            return tick(now: now, mayConnect: mayConnect)
+        case .waiting(let until):
+            guard !streams.isEmpty else {
+                connection = .idle
+                return []
+            }
+            guard until <= now, mayConnect else { return [] }
+            connection = .connecting(since: now)
+            return [.connect]
+        case .connecting(let since):
+            let isLate = since + settings.connectLimit <= now
+            return isLate ? [.close(reason: "no answer within \(settings.connectLimit.components.seconds) s")] : []
+        case .open(let since): return tickOpen(since: since, now: now)
+        }
+    }
+
+    private mutating func tickOpen(since: Duration, now: Duration) -> [Action] {
+        if streams.isEmpty { return [.close(reason: "no stream is wanted any more")] }
+        if lastReceived + settings.silenceLimit <= now {
+            return [.close(reason: "nothing received for \(settings.silenceLimit.components.seconds) s")]
+        }
+        if since + settings.lifetime <= now { return [.close(reason: "renewed before the exchange's 24 h limit")] }
+        if pending.values.contains(where: { $0.since + settings.acknowledgeLimit <= now }) {
+            return [.close(reason: "a subscription was not acknowledged")]
+        }
+        var actions: [Action] = []
+        if lastPing + settings.pingInterval <= now, window.hasRoom(now: now, reserve: 1) { actions.append(ping(now: now)) }
+        while window.hasRoom(now: now, reserve: 2), let message = nextMessage(now: now) { actions.append(message) }
+        return actions
+    }
+
+    /// A ping out of turn, for a loop that was away and wants to hear the peer before it believes its books.
+    mutating func pingNow(now: Duration) -> [Action] {
+        guard isOpen, window.hasRoom(now: now) else { return [] }
+        return [ping(now: now)]
+    }
+
+    private mutating func ping(now: Duration) -> Action {
+        lastPing = now
+        window.take(now: now)
+        return .ping
+    }
+
+    private mutating func nextMessage(now: Duration) -> Action? {
+        var toRemove: [String] = []
+        var toAdd: [String] = []
+        var alone: String?
+        for (name, stream) in streams {
+            switch stream.wire {
+            case .subscribed where !stream.isWanted || stream.mustRenew: toRemove.append(name)
+            case .none where stream.isWanted && stream.notBefore <= now:
+                if stream.goesAlone { alone = name } else { toAdd.append(name) }
+            default: continue
+            }
+        }
+        if !toRemove.isEmpty { return message(.unsubscribe, toRemove, now) { .unsubscribing($0) } }
+        if toAdd.isEmpty, let alone { toAdd = [alone] }
+        guard !toAdd.isEmpty else { return nil }
+        return message(.subscribe, toAdd, now) { .subscribing($0) }
+    }
+
+    private mutating func message(
+        _ method: Method, _ names: [String], _ now: Duration, _ wire: (Int64) -> Wire
+    ) -> Action {
+        let batch = Array(names.sorted().prefix(settings.streamsPerMessage))
+        let id = nextID
+        nextID += 1
+        for name in batch { streams[name]?.wire = wire(id) }
+        pending[id] = (batch, now)
+        window.take(now: now)
+        return .send(method, id: id, streams: batch)
+    }
+}

@@ -1,0 +1,167 @@
+import Testing
+
+@testable import Worker
+
+struct FeedMachineTests {
+    /// An open machine with `count` wanted streams at time zero.
+    private func open(_ count: Int, settings: FeedMachine.Settings = .init()) -> FeedMachine {
+        var machine = FeedMachine(settings: settings)
+        for index in 0..<count { machine.add("s\(index)") }
+        #expect(machine.tick(now: .zero) == [.connect])
+        machine.opened(now: .zero)
+        return machine
+    }
+
+    private func sends(_ actions: [FeedMachine.Action]) -> [(FeedMachine.Method, Int64, [String])] {
+        actions.compactMap { if case .send(let method, let id, let streams) = $0 { (method, id, streams) } else { nil } }
+    }
+
+    @Test func `nothing wanted means no connection`() {
+        var machine = FeedMachine()
+        #expect(machine.tick(now: .seconds(5)).isEmpty)
+    }
+
+    @Test func `streams are subscribed in batches and never faster than the message limit allows`() {
+        var machine = open(1000)
+        var sent: [Duration] = []
+        var seen: Set<String> = []
+        for step in 0..<60 {
+            let now = Duration.milliseconds(100 * step)
+            machine.received(now: now)
+            for action in machine.tick(now: now) {
+                sent.append(now)
+                guard case .send(.subscribe, let id, let streams) = action else { continue }
+                #expect(streams.count <= 100)
+                seen.formUnion(streams)
+                #expect(machine.replied(id: id, error: nil, now: now) == [.subscribed(streams)])
+            }
+        }
+        #expect(seen.count == 1000)
+        for time in sent { #expect(sent.count { $0 > time - .seconds(1) && $0 <= time } <= 4) }
+    }
+
+    @Test func `a ping leaves every five seconds and ten silent seconds end the connection`() {
+        var machine = open(1)
+        let id = sends(machine.tick(now: .zero))[0].1
+        _ = machine.replied(id: id, error: nil, now: .zero)
+        #expect(machine.tick(now: .milliseconds(4999)).isEmpty)
+        #expect(machine.tick(now: .seconds(5)) == [.ping])
+        #expect(machine.tick(now: .milliseconds(9999)).isEmpty)
+        #expect(machine.tick(now: .seconds(10)) == [.close(reason: "nothing received for 10 s")])
+        machine.closed(now: .seconds(10))
+        #expect(machine.tick(now: .seconds(10)).isEmpty)
+        #expect(machine.tick(now: .seconds(11)) == [.connect])
+    }
+
+    @Test func `after a reconnect every wanted stream is subscribed again`() {
+        var machine = open(3)
+        let first = sends(machine.tick(now: .zero))[0]
+        _ = machine.replied(id: first.1, error: nil, now: .zero)
+        machine.remove("s1")
+        machine.closed(now: .seconds(1), delay: .zero)
+        #expect(machine.tick(now: .seconds(1)) == [.connect])
+        machine.opened(now: .seconds(1))
+        #expect(sends(machine.tick(now: .seconds(1)))[0].2 == ["s0", "s2"])
+    }
+
+    @Test func `an unwanted stream is unsubscribed and a stream that comes back meanwhile is subscribed anew`() {
+        var machine = open(2)
+        _ = machine.replied(id: sends(machine.tick(now: .zero))[0].1, error: nil, now: .zero)
+        machine.remove("s0")
+        let leave = sends(machine.tick(now: .seconds(2)))[0]
+        #expect(leave.0 == .unsubscribe && leave.2 == ["s0"])
+        machine.add("s0")
+        #expect(machine.replied(id: leave.1, error: nil, now: .seconds(2)).isEmpty)
+        let back = sends(machine.tick(now: .seconds(3)))[0]
+        #expect(back.0 == .subscribe && back.2 == ["s0"])
+    }
+
+    @Test func `a refused batch is asked for one by one until the culprit is named`() {
+        var machine = open(2)
+        let batch = sends(machine.tick(now: .zero))[0]
+        #expect(machine.replied(id: batch.1, error: (2, "Invalid request"), now: .zero).isEmpty)
+        var refused: [FeedMachine.Action] = []
+        for second in 1..<9 {
+            machine.received(now: .seconds(second))
+            for (_, id, streams) in sends(machine.tick(now: .seconds(second))) {
+                #expect(streams.count == 1)
+                let error = streams == ["s1"] ? (code: 2, message: "Invalid request") : nil
+                refused += machine.replied(id: id, error: error, now: .seconds(second))
+            }
+        }
+        #expect(refused.contains(.refused(stream: "s1", code: 2, message: "Invalid request")))
+        #expect(refused.contains(.subscribed(["s0"])))
+        #expect(refused.count == 2)
+    }
+
+    @Test func `a dead stream is taken off the wire and put back`() {
+        var machine = open(1)
+        _ = machine.replied(id: sends(machine.tick(now: .zero))[0].1, error: nil, now: .zero)
+        machine.renew("s0")
+        let off = sends(machine.tick(now: .seconds(2)))
+        #expect(off.map(\.0) == [.unsubscribe])
+        _ = machine.replied(id: off[0].1, error: nil, now: .seconds(2))
+        #expect(sends(machine.tick(now: .seconds(4))).map(\.0) == [.subscribe])
+    }
+
+    @Test func `a subscription without an answer ends the connection`() {
+        var machine = open(1)
+        _ = machine.tick(now: .zero)
+        machine.received(now: .seconds(9))
+        #expect(machine.tick(now: .seconds(10)) == [.close(reason: "a subscription was not acknowledged")])
+    }
+
+    @Test func `connection attempts wait longer each time and hold back when the shared limit is reached`() {
+        var machine = FeedMachine()
+        machine.add("s")
+        var now = Duration.zero
+        #expect(machine.tick(now: now, mayConnect: false).isEmpty)
+        #expect(machine.tick(now: now) == [.connect])
+        for attempt in 0..<10 {
+            machine.closed(now: now)
+            guard case .waiting(let until) = machine.connection else { return #expect(Bool(false)) }
+            let whole = min(Duration.seconds(30), .milliseconds(500) * (1 << attempt))
+            #expect(until - now <= whole && until - now >= whole / 2)
+            now = until
+            #expect(machine.tick(now: now) == [.connect])
+        }
+    }
+}
+
+struct StatusQueueTests {
+    @Test func `only the newest status of a replica is written and an equal one never`() {
+        var queue = StatusQueue<Int>()
+        queue.set(1, for: "a")
+        queue.set(2, for: "a")
+        #expect(queue.take(now: .zero)! == ("a", 2))
+        queue.set(3, for: "a")
+        #expect(queue.take(now: .zero) == nil)
+        queue.finished("a", wrote: 2, now: .zero)
+        #expect(queue.take(now: .zero)! == ("a", 3))
+        queue.finished("a", wrote: 3, now: .zero)
+        queue.set(3, for: "a")
+        #expect(queue.take(now: .zero) == nil)
+    }
+
+    @Test func `no more than twenty writes leave in a second`() {
+        var queue = StatusQueue<Int>()
+        for index in 0..<50 { queue.set(1, for: "r\(index)") }
+        var writes = 0
+        while queue.take(now: .zero) != nil { writes += 1 }
+        #expect(writes == 20)
+        while queue.take(now: .milliseconds(999)) != nil { writes += 1 }
+        #expect(writes == 20)
+        while queue.take(now: .seconds(1)) != nil { writes += 1 }
+        #expect(writes == 40)
+    }
+
+    @Test func `a failed write comes again later with what is true then`() {
+        var queue = StatusQueue<Int>()
+        queue.set(1, for: "a")
+        _ = queue.take(now: .zero)
+        queue.finished("a", wrote: nil, now: .zero)
+        #expect(queue.take(now: .zero) == nil)
+        queue.set(2, for: "a")
+        #expect(queue.take(now: .seconds(1))! == ("a", 2))
+    }
+}
