@@ -13,7 +13,9 @@ struct FeedMachineTests {
     }
 
     private func sends(_ actions: [FeedMachine.Action]) -> [(FeedMachine.Method, Int64, [String])] {
-        actions.compactMap { if case .send(let method, let id, let streams) = $0 { (method, id, streams) } else { nil } }
+        actions.compactMap {
+            if case .send(let method, let id, let streams) = $0 { (method, id, streams) } else { nil }
+        }
     }
 
     @Test func `nothing wanted means no connection`() {
@@ -64,7 +66,8 @@ struct FeedMachineTests {
         #expect(sends(machine.tick(now: .seconds(1)))[0].2 == ["s0", "s2"])
     }
 
-    @Test func `an unwanted stream is unsubscribed and a stream that comes back meanwhile is subscribed anew`() {
+    @Test
+    func `an unwanted stream is unsubscribed and a stream that comes back meanwhile is subscribed anew`() {
         var machine = open(2)
         _ = machine.replied(id: sends(machine.tick(now: .zero))[0].1, error: nil, now: .zero)
         machine.remove("s0")

@@ -153,7 +153,8 @@ struct FeedMachine: Sendable {
             return [.connect]
         case .connecting(let since):
             let isLate = since + settings.connectLimit <= now
-            return isLate ? [.close(reason: "no answer within \(settings.connectLimit.components.seconds) s")] : []
+            return isLate
+                ? [.close(reason: "no answer within \(settings.connectLimit.components.seconds) s")] : []
         case .open(let since): return tickOpen(since: since, now: now)
         }
     }
@@ -163,13 +164,19 @@ struct FeedMachine: Sendable {
         if lastReceived + settings.silenceLimit <= now {
             return [.close(reason: "nothing received for \(settings.silenceLimit.components.seconds) s")]
         }
-        if since + settings.lifetime <= now { return [.close(reason: "renewed before the exchange's 24 h limit")] }
+        if since + settings.lifetime <= now {
+            return [.close(reason: "renewed before the exchange's 24 h limit")]
+        }
         if pending.values.contains(where: { $0.since + settings.acknowledgeLimit <= now }) {
             return [.close(reason: "a subscription was not acknowledged")]
         }
         var actions: [Action] = []
-        if lastPing + settings.pingInterval <= now, window.hasRoom(now: now, reserve: 1) { actions.append(ping(now: now)) }
-        while window.hasRoom(now: now, reserve: 2), let message = nextMessage(now: now) { actions.append(message) }
+        if lastPing + settings.pingInterval <= now, window.hasRoom(now: now, reserve: 1) {
+            actions.append(ping(now: now))
+        }
+        while window.hasRoom(now: now, reserve: 2), let message = nextMessage(now: now) {
+            actions.append(message)
+        }
         return actions
     }
 

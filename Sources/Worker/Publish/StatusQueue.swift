@@ -39,7 +39,9 @@ struct StatusQueue<Status: Equatable & Sendable>: Sendable {
     /// The next write, oldest change first; nil when nothing is due or the rate is used up.
     mutating func take(now: Duration) -> (name: String, status: Status)? {
         guard window.hasRoom(now: now) else { return nil }
-        guard let index = order.firstIndex(where: { (entries[$0]?.notBefore ?? .zero) <= now }) else { return nil }
+        guard let index = order.firstIndex(where: { (entries[$0]?.notBefore ?? .zero) <= now }) else {
+            return nil
+        }
         let name = order.remove(at: index)
         guard var entry = entries[name], entry.isDue else { return take(now: now) }
         entry.isInFlight = true
