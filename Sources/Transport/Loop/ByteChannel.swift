@@ -1,0 +1,172 @@
+internal import CWebSockets
+internal import Glibc
+
+/// Takes what arrives on a `ByteChannel`; all calls are on the channel's loop.
+protocol ByteChannelHandler: AnyObject {
+    func channelOpened()
+    /// The bytes are valid during the call only.
+    func channelReceived(_ bytes: UnsafeRawBufferPointer)
+    /// All that was written has left for the network.
+    func channelDrained()
+    /// Nothing comes after this.
+    func channelClosed(_ reason: String)
+}
+
+/// One socket, plain or TLS, on a loop: bytes in to its handler, bytes out through a bounded buffer.
+// Safe because: used on its loop's thread only; `wsi` is cleared when libwebsockets forgets it, and not used after.
+@safe final class ByteChannel: LoopConnection, @unchecked Sendable {
+    let loop: EventLoop
+    var handler: (any ByteChannelHandler)?
+    private var wsi: OpaquePointer?
+    private var output: [UInt8] = []
+    private var sent = 0
+    private var closesAfterOutput = false
+    private var closeReason: String?
+    private var isOpen = false
+    private var hasSaidClosed = false
+
+    /// At most this much is given to the socket at once.
+    private static let writeSize = 256 << 10
+
+    init(loop: EventLoop, handler: any ByteChannelHandler) {
+        self.loop = loop
+        self.handler = handler
+    }
+
+    var backlogBytes: Int { output.count - sent }
+    var isConnected: Bool { unsafe wsi != nil }
+
+    /// Takes a connected socket; false if libwebsockets refused it (the socket is then closed).
+    func adopt(socket: Int32, vhost: OpaquePointer, isTLS: Bool) -> Bool {
+        var type = UInt32(LWS_ADOPT_SOCKET.rawValue)
+        if isTLS { type |= UInt32(LWS_ADOPT_ALLOW_SSL.rawValue) }
+        var descriptor = lws_sock_file_fd_type()
+        unsafe descriptor.sockfd = socket
+        guard
+            let made = unsafe lws_adopt_descriptor_vhost(
+                vhost, lws_adoption_type(type), descriptor, LoopProtocols.name.pointer, nil)
+        else { return false }
+        unsafe attach(made)
+        opened()
+        return true
+    }
+
+    /// Keeps what `lws_client_connect_via_info` gave; `opened` follows when it is connected.
+    func attach(_ made: OpaquePointer) {
+        unsafe wsi = unsafe made
+        if unsafe lws_get_opaque_user_data(made) == nil {
+            unsafe lws_set_opaque_user_data(made, Unmanaged.passRetained(ConnectionBox(self)).toOpaque())
+        }
+    }
+
+    private func opened() {
+        guard !isOpen else { return }
+        isOpen = true
+        handler?.channelOpened()
+    }
+
+    // MARK: Writing
+
+    /// Adds to the output and lets it leave at the loop's next turn, together with what else is added until then.
+    func write(_ bytes: [UInt8]) {
+        guard unsafe wsi != nil, !closesAfterOutput else { return }
+        output.append(contentsOf: bytes)
+        unsafe lws_callback_on_writable(wsi)
+    }
+
+    /// Adds to the output and sends at once what the socket takes.
+    func writeNow(_ bytes: [UInt8]) {
+        guard unsafe wsi != nil, !closesAfterOutput else { return }
+        output.append(contentsOf: bytes)
+        if flush() { unsafe lws_callback_on_writable(wsi) }
+    }
+
+    /// Closes when the output has left, or at once.
+    func close(_ reason: String, afterOutput: Bool = true) {
+        guard unsafe wsi != nil else { return }
+        closeReason = closeReason ?? reason
+        closesAfterOutput = true
+        if afterOutput && backlogBytes > 0 {
+            unsafe lws_callback_on_writable(wsi)
+        } else {
+            unsafe lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, -1)  // LWS_TO_KILL_ASYNC
+        }
+    }
+
+    /// Stops or resumes reading, so that a peer cannot fill our memory.
+    func setReading(_ isReading: Bool) {
+        if let wsi = unsafe wsi { unsafe lws_rx_flow_control(wsi, isReading ? 1 : 0) }
+    }
+
+    /// Sends one piece; true if more output is left.
+    private func flush() -> Bool {
+        guard let wsi = unsafe wsi, backlogBytes > 0 else { return false }
+        guard unsafe lws_partial_buffered(wsi) == 0 else { return true }
+        let count = min(backlogBytes, Self.writeSize)
+        let written = unsafe output.withUnsafeMutableBufferPointer { buffer in
+            guard let base = unsafe buffer.baseAddress else { return Int32(0) }
+            return unsafe lws_write(wsi, base + sent, count, CWEBSOCKETS_WRITE_RAW)
+        }
+        guard written >= 0 else {
+            close("the peer does not take our bytes", afterOutput: false)
+            return false
+        }
+        sent += count  // libwebsockets keeps what the socket did not take
+        if sent == output.count {
+            sent = 0
+            if output.capacity > Self.writeSize {
+                output = []
+            } else {
+                output.removeAll(keepingCapacity: true)
+            }
+            return false
+        }
+        return true
+    }
+
+    // MARK: Events
+
+    func receive(_ reason: lws_callback_reasons, _ bytes: UnsafeRawBufferPointer) -> Int32 {
+        switch reason {
+        case LWS_CALLBACK_RAW_CONNECTED, LWS_CALLBACK_RAW_ADOPT:
+            opened()
+        case LWS_CALLBACK_RAW_RX:
+            opened()
+            if !closesAfterOutput { unsafe handler?.channelReceived(bytes) }
+        case LWS_CALLBACK_RAW_WRITEABLE:
+            return writeable()
+        case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+            let words = unsafe String(decoding: bytes, as: UTF8.self)
+            closed(words.isEmpty ? "cannot connect" : words)
+        case LWS_CALLBACK_RAW_CLOSE:
+            closed(closeReason ?? "closed by the peer")
+        default:
+            break
+        }
+        return 0
+    }
+
+    private func writeable() -> Int32 {
+        if flush() {
+            unsafe lws_callback_on_writable(wsi)
+            return 0
+        }
+        if closesAfterOutput {
+            guard let wsi = unsafe wsi, unsafe lws_partial_buffered(wsi) == 0 else { return 0 }
+            return -1
+        }
+        handler?.channelDrained()
+        return 0
+    }
+
+    private func closed(_ reason: String) {
+        unsafe wsi = nil
+        guard !hasSaidClosed else { return }
+        hasSaidClosed = true
+        let last = handler
+        handler = nil
+        last?.channelClosed(reason)
+    }
+
+    func destroyed() { closed(closeReason ?? "closed") }
+}
