@@ -1,0 +1,135 @@
+/// Which side of a book.
+package enum Side: Sendable, Hashable, CaseIterable {
+    case bids
+    case asks
+}
+
+/// One side of a book: its ladder, and how far from the best price it is complete.
+package struct BookSide: ~Copyable, Sendable {
+    package let side: Side
+    package private(set) var ladder = Ladder()
+    /// The scale that all keys share: the largest that was sent.
+    package private(set) var priceScale: UInt8 = 0
+    /// The largest scale of a quantity so far.
+    package private(set) var quantityScale: UInt8 = 0
+    /// The worst key up to which the side is complete; nil if the whole side is known.
+    package private(set) var bound: Int64?
+    /// Whether levels beyond the bound are kept (for replays only).
+    package let keepsAll: Bool
+
+    package init(_ side: Side, keepsAll: Bool = false) {
+        self.side = side
+        self.keepsAll = keepsAll
+    }
+
+    /// The number of levels that are held; without `keepsAll` all of them are inside the bound.
+    package var count: Int { ladder.count }
+    package var isEmpty: Bool { ladder.isEmpty }
+    /// Whether the whole side is known.
+    package var isWhole: Bool { bound == nil }
+
+    /// The price up to which the side is complete; nil if the whole side is known.
+    package var coveredTo: FixedDecimal? { bound.map { price(ofKey: $0) } }
+
+    /// The number of levels inside the bound.
+    package var coveredCount: Int {
+        guard keepsAll, let bound else { return count }
+        var covered = 0
+        while covered < count, ladder.key(at: count - 1 - covered) >= bound { covered += 1 }
+        return covered
+    }
+
+    /// The level at `rank`, 0 being the best.
+    package func level(rank: Int) -> PriceLevel {
+        let index = count - 1 - rank
+        let scales = ladder.scales(at: index)
+        let sentScale = UInt8(truncatingIfNeeded: scales)
+        let mantissa = ladder.key(at: index).magnitude / UInt64(powerOfTen(Int(priceScale - sentScale)))
+        return PriceLevel(
+            price: FixedDecimal(mantissa: Int64(clamping: mantissa), scale: sentScale),
+            quantity: FixedDecimal(
+                mantissa: ladder.quantity(at: index), scale: UInt8(truncatingIfNeeded: scales >> 8)))
+    }
+
+    /// The best level, if there is one.
+    package var best: PriceLevel? { isEmpty ? nil : level(rank: 0) }
+
+    private func price(ofKey key: Int64) -> FixedDecimal {
+        FixedDecimal(mantissa: Int64(clamping: key.magnitude), scale: priceScale)
+    }
+
+    /// Brings the side to what `levels` say; levels beyond the bound are left out.
+    package mutating func apply(_ levels: [PriceLevel]) throws(BookError) {
+        ladder.rewind()
+        let span = levels.span
+        for index in span.indices { try put(span[index]) }
+    }
+
+    @inline(__always)
+    private mutating func put(_ level: PriceLevel) throws(BookError) {
+        var key = level.priceMantissa
+        if level.priceScale != priceScale { key = try keyAtCommonScale(level) }
+        if side == .asks { key = 0 &- key }
+        if let bound, key < bound, !keepsAll { return }
+        if level.quantityScale > quantityScale { quantityScale = level.quantityScale }
+        ladder.set(
+            key: key, quantity: level.quantityMantissa,
+            scales: UInt16(level.priceScale) | UInt16(level.quantityScale) << 8)
+    }
+
+    private mutating func keyAtCommonScale(_ level: PriceLevel) throws(BookError) -> Int64 {
+        if level.priceScale > priceScale {
+            let factor = powerOfTen(Int(level.priceScale - priceScale))
+            if let bound {
+                let (scaled, overflowed) = bound.multipliedReportingOverflow(by: factor)
+                if overflowed { throw .numberOutOfRange }
+                guard ladder.multiplyKeys(by: factor) else { throw .numberOutOfRange }
+                self.bound = scaled
+            } else if !ladder.multiplyKeys(by: factor) {
+                throw .numberOutOfRange
+            }
+            priceScale = level.priceScale
+            return level.priceMantissa
+        }
+        let factor = powerOfTen(Int(priceScale - level.priceScale))
+        let (key, overflowed) = level.priceMantissa.multipliedReportingOverflow(by: factor)
+        if overflowed { throw .numberOutOfRange }
+        return key
+    }
+
+    /// Replaces everything by the levels of a snapshot that was asked for with `limit`.
+    package mutating func load(_ levels: [PriceLevel], limit: Int?) throws(BookError) {
+        bound = nil
+        priceScale = levels.lazy.map(\.priceScale).max() ?? 0
+        quantityScale = 0
+        ladder.removeAll(expecting: levels.count + levels.count / 8)
+        // A snapshot lists the best first, so from its end every level is a new best one.
+        for level in levels.reversed() where level.quantityMantissa != 0 {
+            ladder.rewind()
+            try put(level)
+        }
+        if let limit, !Coverage.isWhole(levelCount: levels.count, limit: limit), ladder.count > 0 {
+            bound = ladder.key(at: 0)
+        }
+    }
+
+    /// Drops the worst levels beyond `count` and moves the bound inwards with them.
+    package mutating func trim(to wanted: Int) {
+        guard count > wanted, wanted > 0 else { return }
+        ladder.removeWorst(count - wanted)
+        bound = ladder.key(at: 0)
+    }
+}
+
+/// What a snapshot's size tells about how much of a side it shows.
+package enum Coverage {
+    /// Whether `levelCount` levels in answer to `limit` are all that there are.
+    ///
+    /// A count that is itself a limit which exchanges offer may mean that the server cut the reply.
+    package static func isWhole(levelCount: Int, limit: Int) -> Bool {
+        switch levelCount {
+        case 5, 10, 20, 50, 100, 500, 1000, 5000: false
+        default: levelCount < limit
+        }
+    }
+}

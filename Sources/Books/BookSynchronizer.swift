@@ -1,0 +1,320 @@
+/// Decides, for every event and snapshot, whether it is applied, ignored, kept for later or means starting over.
+///
+/// Pure: it reads no clock and does no I/O. The book that it changes is handed to it.
+package struct BookSynchronizer: Sendable {
+    private enum State: Sendable, Equatable {
+        case offline
+        /// The stream is open; events wait for the snapshot.
+        case collecting
+        case live
+        /// Out of service until the market's status changes.
+        case failed(isOpen: Bool)
+    }
+
+    private let rule: SequenceRule
+    private let levelLimit: Int
+    private var state: State = .offline
+    private var cause: OutOfSyncReason = .notConnected
+    private var wasLive = false
+    private var buffer: EventBuffer
+    /// The highest id among the waiting events.
+    private var bufferedLast: Int64 = 0
+    private var position: ChainPosition
+    private var regression = RegressionWatch()
+    private var adoptedAt: ContinuousClock.Instant?
+    private var wasCrossed = false
+    private var acceptsEmpty = false
+    private var awaitsStatus = false
+    private var requestNumber = 0
+    private var attempt = 0
+    private var scratch = DepthEvent()
+    package private(set) var counts = SyncCounts()
+    /// Set while the book is doubted but still followed.
+    package var suspension: OutOfSyncReason?
+
+    package init(rule: SequenceRule, bufferLimit: EventBuffer.Limit, levelLimit: Int) {
+        self.rule = rule
+        self.levelLimit = levelLimit
+        buffer = EventBuffer(limit: bufferLimit)
+        position = ChainPosition(rule: rule, snapshotID: 0)
+    }
+
+    package var bufferedEvents: Int { buffer.count }
+    package var bufferedBytes: Int { buffer.byteCount }
+
+    /// Why the book may not be read; nil if it may.
+    package var reason: OutOfSyncReason? { state == .live ? suspension : cause }
+
+    package var phase: BookPhase {
+        switch state {
+        case .offline: wasLive ? .resyncing : .connecting
+        case .collecting: wasLive ? .resyncing : .synchronizing
+        case .live: suspension == nil ? .synchronized : .resyncing
+        case .failed: .failed
+        }
+    }
+
+    // MARK: Stream
+
+    package mutating func streamOpened(at now: ContinuousClock.Instant) -> SyncAction? {
+        clear()
+        if case .failed = state {
+            state = .failed(isOpen: true)
+            return nil
+        }
+        if cause == .notConnected { cause = .awaitingSnapshot }
+        state = .collecting
+        attempt = 0
+        return request()
+    }
+
+    package mutating func streamClosed(_ reason: OutOfSyncReason) {
+        clear()
+        // Answers that are still under way belong to the stream that has gone.
+        requestNumber += 1
+        if case .failed = state {
+            state = .failed(isOpen: false)
+            return
+        }
+        if state == .live { counts.resyncs += 1 }
+        state = .offline
+        cause = reason
+    }
+
+    private mutating func clear() {
+        buffer.removeAll()
+        bufferedLast = 0
+        regression = RegressionWatch()
+        adoptedAt = nil
+        wasCrossed = false
+        awaitsStatus = false
+        suspension = nil
+    }
+
+    private mutating func request(needsExchange: Bool = false) -> SyncAction {
+        requestNumber += 1
+        attempt += 1
+        let exchangeOnly = needsExchange || cause == .regression
+        return .fetchSnapshot(
+            SnapshotRequest(
+                number: requestNumber, attempt: attempt, reason: cause, needsExchange: exchangeOnly))
+    }
+
+    // MARK: Events
+
+    package mutating func receive(
+        _ event: borrowing DepthEvent, at arrival: Arrival, into book: inout OrderBook
+    ) -> (outcome: EventOutcome, action: SyncAction?) {
+        switch state {
+        case .offline, .failed: return (.dropped, nil)
+        case .collecting: return (.buffered, collect(event, at: arrival))
+        case .live: break
+        }
+        switch position.step(event) {
+        case .apply: return follow(event, receivedTime: arrival.wallMilliseconds, into: &book)
+        case .ignore:
+            counts.ignored += 1
+            if regression.sawOldIDs(eventTime: event.eventTime, at: arrival.instant) {
+                return (.ignored, startOver(.regression, keeping: event, at: arrival))
+            }
+            if isFeedBehind(event, arrival.instant) {
+                return (.ignored, startOver(.feedBehind, keeping: event, at: arrival))
+            }
+            return (.ignored, nil)
+        case .gap:
+            counts.gaps += position.hasApplied ? 1 : 0
+            let reason: OutOfSyncReason = position.hasApplied ? .gap : .snapshotTooOld
+            return (.buffered, startOver(reason, keeping: event, at: arrival))
+        case .malformed: return (.dropped, startOver(.malformedData))
+        }
+    }
+
+    /// Ids that stay below the snapshot's mean that the snapshot is not of this feed's world.
+    private func isFeedBehind(_ event: borrowing DepthEvent, _ now: ContinuousClock.Instant) -> Bool {
+        guard !position.hasApplied, event.last < position.lastID, let adoptedAt else { return false }
+        return now - adoptedAt > .seconds(5)
+    }
+
+    private mutating func follow(
+        _ event: borrowing DepthEvent, receivedTime: Int64, into book: inout OrderBook
+    ) -> (outcome: EventOutcome, action: SyncAction?) {
+        do throws(BookError) {
+            try book.apply(event, receivedTime: receivedTime)
+        } catch {
+            return (.dropped, startOver(.malformedData))
+        }
+        position.advance(to: event)
+        regression.sawProgress(eventTime: event.eventTime)
+        counts.applied += 1
+        return (.applied, inspect(&book))
+    }
+
+    /// Looks for a book that cannot be answered from, though its chain is whole.
+    private mutating func inspect(_ book: inout OrderBook) -> SyncAction? {
+        if book.hasLostCoverage { return startOver(.coverageExhausted) }
+        if book.isEmpty {
+            if acceptsEmpty { return nil }
+            _ = startOver(.emptyBook)
+            awaitsStatus = true
+            return .askMarketStatus
+        }
+        acceptsEmpty = false
+        let isCrossed = book.isCrossed
+        if isCrossed, wasCrossed { return startOver(.crossedBook) }
+        wasCrossed = isCrossed
+        if max(book.bids.count, book.asks.count) > levelLimit { book.trim(to: levelLimit - levelLimit / 8) }
+        return nil
+    }
+
+    private mutating func collect(_ event: borrowing DepthEvent, at arrival: Arrival) -> SyncAction? {
+        guard let previous = event.previous(under: rule), event.first <= event.last else {
+            return startOver(.malformedData)
+        }
+        if !buffer.isEmpty, event.last <= bufferedLast {
+            if regression.sawOldIDs(eventTime: event.eventTime, at: arrival.instant) {
+                return startOver(.regression, keeping: event, at: arrival)
+            }
+        } else {
+            // What lies before a hole can never be used: no snapshot leads over it.
+            if !buffer.isEmpty, previous > bufferedLast {
+                counts.gaps += 1
+                buffer.removeAll()
+            }
+            bufferedLast = event.last
+            regression.sawProgress(eventTime: event.eventTime)
+        }
+        if !buffer.append(event, receivedTime: arrival.wallMilliseconds) {
+            buffer.removeAll()
+            cause = .bufferOverflow
+            // The newest event stays: it shows a later snapshot that something before it is missing.
+            _ = buffer.append(
+                DepthEvent(
+                    first: event.first, last: event.last, sentPrevious: event.sentPrevious,
+                    eventTime: event.eventTime, bids: event.bids, asks: event.asks),
+                receivedTime: arrival.wallMilliseconds)
+            bufferedLast = event.last
+        }
+        return nil
+    }
+
+    /// Drops the book's validity and asks for a snapshot.
+    private mutating func startOver(_ reason: OutOfSyncReason) -> SyncAction {
+        if state == .live { counts.resyncs += 1 }
+        clear()
+        state = .collecting
+        cause = reason
+        if reason != .snapshotTooOld { attempt = 0 }
+        return request()
+    }
+
+    private mutating func startOver(
+        _ reason: OutOfSyncReason, keeping event: borrowing DepthEvent, at arrival: Arrival
+    ) -> SyncAction {
+        let action = startOver(reason)
+        _ = collect(event, at: arrival)
+        return action
+    }
+
+    // MARK: Snapshots
+
+    package mutating func receive(
+        _ snapshot: borrowing BookSnapshot, for asked: SnapshotRequest, limit: Int?, at arrival: Arrival,
+        into book: inout OrderBook
+    ) -> SyncAction? {
+        guard state == .collecting, asked.number == requestNumber, !awaitsStatus else { return nil }
+        counts.snapshots += 1
+        if snapshot.bids.isEmpty, snapshot.asks.isEmpty, !acceptsEmpty {
+            cause = .emptyBook
+            awaitsStatus = true
+            return .askMarketStatus
+        }
+        position = ChainPosition(rule: rule, snapshotID: snapshot.lastID)
+        while let header = buffer.firstHeader, position.step(header) == .ignore {
+            counts.ignored += 1
+            buffer.removeFirst()
+        }
+        if let header = buffer.firstHeader, position.step(header) == .gap {
+            counts.staleSnapshots += 1
+            cause = .snapshotTooOld
+            return request()
+        }
+        do throws(BookError) {
+            try book.load(snapshot, limit: limit, receivedTime: arrival.wallMilliseconds)
+        } catch {
+            return startOver(.malformedData)
+        }
+        return goLive(at: arrival, into: &book)
+    }
+
+    private mutating func goLive(at arrival: Arrival, into book: inout OrderBook) -> SyncAction? {
+        let attemptsBefore = attempt
+        state = .live
+        wasLive = true
+        attempt = 0
+        adoptedAt = arrival.instant
+        regression = RegressionWatch()
+        wasCrossed = false
+        if let action = inspect(&book) { return action }
+        var event = DepthEvent()
+        swap(&event, &scratch)
+        defer { swap(&event, &scratch) }
+        while let receivedTime = buffer.popFirst(into: &event) {
+            switch position.step(event) {
+            case .ignore: counts.ignored += 1
+            case .apply:
+                if let action = follow(event, receivedTime: receivedTime, into: &book).action {
+                    return action
+                }
+            case .gap, .malformed:
+                // The buffer holds no holes, so only a reordered stream leads here.
+                counts.gaps += 1
+                attempt = attemptsBefore
+                return startOver(.gap)
+            }
+        }
+        return nil
+    }
+
+    package mutating func snapshotFailed(_ asked: SnapshotRequest) -> SyncAction? {
+        guard state == .collecting, asked.number == requestNumber, !awaitsStatus else { return nil }
+        return request(needsExchange: asked.needsExchange)
+    }
+
+    // MARK: Status, time, outside knowledge
+
+    package mutating func marketStatus(isTrading: Bool) -> SyncAction? {
+        if case .failed(let isOpen) = state {
+            guard isTrading else { return nil }
+            cause = .awaitingSnapshot
+            state = isOpen ? .collecting : .offline
+            return isOpen ? request() : nil
+        }
+        guard awaitsStatus else { return nil }
+        awaitsStatus = false
+        guard isTrading else {
+            fail(.marketNotTrading)
+            return nil
+        }
+        acceptsEmpty = true
+        return request()
+    }
+
+    package mutating func tick(at now: ContinuousClock.Instant) -> SyncAction? {
+        guard state == .live || state == .collecting, regression.isOverdue(now) else { return nil }
+        return startOver(.regression)
+    }
+
+    package mutating func invalidate(_ reason: OutOfSyncReason) -> SyncAction? {
+        guard state == .live || state == .collecting else { return nil }
+        return startOver(reason)
+    }
+
+    package mutating func fail(_ reason: OutOfSyncReason) {
+        if state == .live { counts.resyncs += 1 }
+        let isOpen = state != .offline && state != .failed(isOpen: false)
+        clear()
+        requestNumber += 1
+        state = .failed(isOpen: isOpen)
+        cause = reason
+    }
+}

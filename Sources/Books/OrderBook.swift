@@ -1,0 +1,93 @@
+/// The two sides of one market at one update id.
+///
+/// It knows prices and quantities, and how far it sees; whether it is current is the synchroniser's matter.
+package struct OrderBook: ~Copyable, Sendable {
+    package private(set) var bids: BookSide
+    package private(set) var asks: BookSide
+    /// The id of the last change that is in the book.
+    package private(set) var lastID: Int64 = 0
+    /// The exchange's time of the last change in milliseconds; nil if none was sent.
+    package private(set) var eventTime: Int64?
+    /// When the last change was received, in milliseconds since 1970.
+    package private(set) var receivedTime: Int64 = 0
+
+    /// An empty book; `keepsAll` keeps levels beyond the coverage too, as replays need.
+    package init(keepsAll: Bool = false) {
+        bids = BookSide(.bids, keepsAll: keepsAll)
+        asks = BookSide(.asks, keepsAll: keepsAll)
+    }
+
+    /// The bytes that the levels take.
+    package var byteCount: Int { bids.ladder.byteCount + asks.ladder.byteCount }
+    package var isEmpty: Bool { bids.isEmpty && asks.isEmpty }
+
+    /// Whether the best bid is at or above the best ask.
+    package var isCrossed: Bool {
+        guard !bids.isEmpty, !asks.isEmpty else { return false }
+        let bid = bids.ladder.key(at: bids.count - 1)
+        let ask = -asks.ladder.key(at: asks.count - 1)
+        if bids.priceScale == asks.priceScale { return bid >= ask }
+        let scale = max(bids.priceScale, asks.priceScale)
+        return Int128(bid) * Int128(powerOfTen(Int(scale - bids.priceScale)))
+            >= Int128(ask) * Int128(powerOfTen(Int(scale - asks.priceScale)))
+    }
+
+    /// Whether a side has no level left inside its coverage: the best price lies beyond what is known.
+    package var hasLostCoverage: Bool {
+        (bids.isEmpty && !bids.isWhole) || (asks.isEmpty && !asks.isWhole)
+    }
+
+    /// Brings the book to the end of `event`; that it follows on the book is checked by the caller.
+    package mutating func apply(_ event: borrowing DepthEvent, receivedTime: Int64) throws(BookError) {
+        try bids.apply(event.bids)
+        try asks.apply(event.asks)
+        lastID = max(lastID, event.last)
+        if event.eventTime != 0 { eventTime = event.eventTime }
+        self.receivedTime = receivedTime
+    }
+
+    /// Replaces the book by a snapshot that was asked for with `limit` levels a side (nil: known to be whole).
+    package mutating func load(
+        _ snapshot: borrowing BookSnapshot, limit: Int?, receivedTime: Int64
+    ) throws(BookError) {
+        try bids.load(snapshot.bids, limit: limit)
+        try asks.load(snapshot.asks, limit: limit)
+        lastID = snapshot.lastID
+        eventTime = snapshot.eventTime
+        self.receivedTime = receivedTime
+    }
+
+    /// Keeps at most `count` levels a side; what is dropped is no longer covered.
+    package mutating func trim(to count: Int) {
+        bids.trim(to: count)
+        asks.trim(to: count)
+    }
+
+    /// The best `limit` levels of a side (all if nil), best first; answers are rendered without this copy.
+    package func levels(_ side: Side, limit: Int? = nil) -> [PriceLevel] {
+        switch side {
+        case .bids: (0..<min(max(limit ?? .max, 0), bids.count)).map { bids.level(rank: $0) }
+        case .asks: (0..<min(max(limit ?? .max, 0), asks.count)).map { asks.level(rank: $0) }
+        }
+    }
+
+    /// Appends the canonical text of all levels: bids from high to low, then asks from low to high, one a line.
+    package func appendCanonicalText(to bytes: inout [UInt8]) {
+        bids.appendCanonicalText(mark: 0x62, to: &bytes)
+        asks.appendCanonicalText(mark: 0x61, to: &bytes)
+    }
+}
+
+extension BookSide {
+    fileprivate func appendCanonicalText(mark: UInt8, to bytes: inout [UInt8]) {
+        for rank in 0..<count {
+            let level = level(rank: rank)
+            bytes.append(mark)
+            bytes.append(0x20)
+            DecimalText.canonical.append(level.price, to: &bytes)
+            bytes.append(0x20)
+            DecimalText.canonical.append(level.quantity, to: &bytes)
+            bytes.append(0x0A)
+        }
+    }
+}
