@@ -103,8 +103,8 @@ protocol ByteChannelHandler: AnyObject {
         guard let wsi = unsafe wsi, backlogBytes > 0 else { return false }
         guard unsafe lws_partial_buffered(wsi) == 0 else { return true }
         let count = min(backlogBytes, Self.writeSize)
-        let written = output.withUnsafeMutableBufferPointer { buffer in
-            guard let base = unsafe buffer.baseAddress else { return Int32(0) }
+        let written = unsafe output.withUnsafeMutableBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return Int32(0) }
             return unsafe lws_write(wsi, base + sent, count, CWEBSOCKETS_WRITE_RAW)
         }
         guard written >= 0 else {
