@@ -85,7 +85,6 @@ let package = Package(
             "LocalClusterTests",
             ["LocalCluster", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry", "YAML"]),
         tests("SimulatorTests", ["exchange-simulator", "Arguments", "Binance", "Books", "Transport", "Telemetry"]),
-        tests("EndToEndTests", ["fathom", "K8sClient", "DepthCacheAPI", "Books", "Transport", "Telemetry"]),
     ],
     swiftLanguageModes: [.v6]
 )

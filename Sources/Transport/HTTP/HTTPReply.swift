@@ -1,0 +1,67 @@
+/// The answer to one request; may be given later and from any thread, at once when given on the connection's loop.
+///
+/// A reply that is dropped without an answer closes the connection.
+package final class HTTPReply: Sendable {
+    private let connection: HTTPServerConnection
+    /// Which request of the connection this answers; a late answer to an earlier one is ignored.
+    private let number: Int
+    package let loop: EventLoop
+
+    init(connection: HTTPServerConnection, number: Int, loop: EventLoop) {
+        self.connection = connection
+        self.number = number
+        self.loop = loop
+    }
+
+    deinit {
+        let (connection, number) = (connection, number)
+        if loop.isOnLoop {
+            connection.abandon(number)
+        } else {
+            loop.execute { connection.abandon(number) }
+        }
+    }
+
+    private func onLoop(_ body: @escaping @Sendable (HTTPServerConnection, Int) -> Void) {
+        if loop.isOnLoop {
+            body(connection, number)
+        } else {
+            let (connection, number) = (connection, number)
+            loop.execute { body(connection, number) }
+        }
+    }
+
+    /// The whole answer.
+    package func send(status: Int, headers: [HTTPHeader] = [], body: [UInt8]) {
+        onLoop { $0.answer($1, status: status, headers: headers, body: body) }
+    }
+
+    /// A whole JSON answer: the usual case, with no header list to walk.
+    package func sendJSON(status: Int = 200, _ body: [UInt8]) {
+        send(status: status, headers: Self.jsonType, body: body)
+    }
+    private static let jsonType = [HTTPHeader("content-type", "application/json")]
+
+    /// Begins an answer of unknown length; the connection stays until `end`.
+    package func begin(status: Int, headers: [HTTPHeader] = []) {
+        onLoop { $0.begin($1, status: status, headers: headers) }
+    }
+
+    /// Adds to a begun answer.
+    package func write(_ bytes: [UInt8]) {
+        onLoop { $0.add($1, bytes) }
+    }
+
+    /// Ends a begun answer.
+    package func end() {
+        onLoop { $0.end($1) }
+    }
+
+    /// Calls `body` on the loop when the connection ends before the answer does.
+    package func onClose(_ body: @escaping @Sendable () -> Void) {
+        onLoop { $0.whenClosed($1, body) }
+    }
+
+    /// Bytes of the answer that the peer has not taken yet; on the loop only.
+    package var backlogBytes: Int { connection.backlogBytes }
+}

@@ -1,0 +1,332 @@
+internal import Glibc
+
+/// HTTP/1.1 on one accepted socket: cuts the bytes into requests, one at a time, and frames the answers.
+// Safe because: used on its loop's thread only.
+final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
+    private enum Phase {
+        case head
+        case body(HTTPServerRequest, missing: Int)
+        /// The handler has the request; later bytes wait.
+        case answering(Answer)
+        case closed
+    }
+    private struct Answer {
+        var number: Int
+        var keepsAlive: Bool
+        var isHead: Bool
+        /// The head is out and pieces follow.
+        var hasBegun = false
+        var isChunked = false
+        var whenClosed: (@Sendable () -> Void)?
+    }
+
+    private let server: HTTPServer
+    private let loop: EventLoop
+    private let remoteAddress: String
+    private(set) var channel: ByteChannel?
+    private var input: [UInt8] = []
+    private var scanned = 0
+    private var phase = Phase.head
+    private var requests = 0
+    /// When the present wait began: for a head, a body, or (idle) the next request.
+    private var waitingSince = ContinuousClock.now
+    private var isReading = true
+
+    init(server: HTTPServer, loop: EventLoop, remoteAddress: String) {
+        self.server = server
+        self.loop = loop
+        self.remoteAddress = remoteAddress
+    }
+
+    func start(_ channel: ByteChannel) { self.channel = channel }
+
+    var backlogBytes: Int { channel?.backlogBytes ?? 0 }
+
+    // MARK: Reading
+
+    func channelOpened() {}
+
+    func channelReceived(_ bytes: UnsafeRawBufferPointer) {
+        if input.isEmpty && scanned == 0 { waitingSince = .now }
+        unsafe input.append(contentsOf: bytes)
+        readOn()
+        // A peer that sends on while we answer must wait once a whole head could be there.
+        if isReading
+            && input.count > server.configuration.maximumHeaderBytes + server.configuration.maximumBodyBytes
+        {
+            isReading = false
+            channel?.setReading(false)
+        }
+    }
+
+    private func readOn() {
+        while true {
+            switch phase {
+            case .head:
+                guard readHead() else { return }
+            case .body(var request, let missing):
+                let count = min(missing, input.count)
+                request.body.append(contentsOf: input[..<count])
+                input.removeFirst(count)
+                guard count == missing else {
+                    phase = .body(request, missing: missing - count)
+                    return
+                }
+                handle(request)
+            case .answering, .closed:
+                return
+            }
+        }
+    }
+
+    /// Reads one head if it is there whole; false: wait or give up.
+    private func readHead() -> Bool {
+        guard let end = findHeadEnd() else {
+            if input.count > server.configuration.maximumHeaderBytes {
+                refuse(
+                    431, "the request's head is larger than \(server.configuration.maximumHeaderBytes) bytes")
+            }
+            return false
+        }
+        guard end <= server.configuration.maximumHeaderBytes else {
+            refuse(431, "the request's head is larger than \(server.configuration.maximumHeaderBytes) bytes")
+            return false
+        }
+        let head = Array(input[..<end])
+        input.removeFirst(end)
+        scanned = 0
+        let isTLS = server.configuration.tls != nil
+        guard
+            let request = HTTPServerRequest(
+                head: head, loop: loop, remoteAddress: remoteAddress, isTLS: isTLS)
+        else {
+            refuse(400, "this is not an HTTP/1.1 request")
+            return false
+        }
+        return readBody(of: request)
+    }
+
+    /// Whether the request may be read on: how long its body is, and whether anybody waits for a go-ahead.
+    private func readBody(of request: HTTPServerRequest) -> Bool {
+        if request.header("transfer-encoding") != nil {
+            refuse(411, "send the body with a Content-Length")
+            return false
+        }
+        guard let text = request.header("content-length") else {
+            handle(request)
+            return true
+        }
+        guard let length = Int(text), length >= 0, text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else {
+            refuse(400, "Content-Length: expected a number of bytes, was '\(text.prefix(40))'")
+            return false
+        }
+        guard length <= server.configuration.maximumBodyBytes else {
+            refuse(413, "the body is larger than \(server.configuration.maximumBodyBytes) bytes")
+            return false
+        }
+        if request.header("expect")?.lowercased() == "100-continue" {
+            channel?.writeNow(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
+        }
+        if length == 0 { handle(request) } else { phase = .body(request, missing: length) }
+        return true
+    }
+
+    /// The index after the empty line that ends the head; empty lines before a request are skipped.
+    private func findHeadEnd() -> Int? {
+        if scanned == 0 {
+            var leading = 0
+            while leading < input.count && (input[leading] == 0x0D || input[leading] == 0x0A) { leading += 1 }
+            if leading > 0 { input.removeFirst(leading) }
+        }
+        var index = max(scanned, 1)
+        while index < input.count {
+            if input[index] == 0x0A {
+                if input[index - 1] == 0x0A { return index + 1 }
+                if index >= 2, input[index - 1] == 0x0D, input[index - 2] == 0x0A { return index + 1 }
+            }
+            index += 1
+        }
+        scanned = input.count
+        return nil
+    }
+
+    private func handle(_ request: HTTPServerRequest) {
+        requests += 1
+        let asked = request.header("connection")?.lowercased()
+        let keepsAlive = request.isHTTP10 ? asked == "keep-alive" : asked != "close"
+        phase = .answering(
+            Answer(
+                number: requests, keepsAlive: keepsAlive && !server.isDraining,
+                isHead: request.isMethod("HEAD")))
+        if request.header("upgrade")?.lowercased() == "websocket",
+            let acceptor = server.acceptor(for: request.path)
+        {
+            upgrade(request, acceptor)
+            return
+        }
+        server.handler.handle(request, HTTPReply(connection: self, number: requests, loop: loop))
+    }
+
+    private func upgrade(_ request: HTTPServerRequest, _ acceptor: any WebSocketAcceptor) {
+        guard let channel, let key = request.header("sec-websocket-key"),
+            let delegate = acceptor.accept(request)
+        else {
+            answer(requests, status: 400, headers: [], body: Array("this WebSocket is not accepted\n".utf8))
+            return
+        }
+        phase = .closed
+        channel.writeNow(WebSocketHandshake.answer(to: key))
+        let socket = WebSocket(
+            channel: channel, delegate: delegate, isClient: false,
+            maximumMessageBytes: WebSocketOptions().maxMessageBytes)
+        let rest = input
+        input = []
+        socket.begin(with: rest)
+    }
+
+    /// Answers what cannot be read on, and closes.
+    private func refuse(_ status: Int, _ words: String) {
+        server.countRefused(status)
+        phase = .answering(Answer(number: requests, keepsAlive: false, isHead: false))
+        answer(
+            requests, status: status, headers: [HTTPHeader("content-type", "text/plain")],
+            body: Array((words + "\n").utf8))
+        input = []
+    }
+
+    // MARK: Answering
+
+    private func current(_ number: Int) -> Answer? {
+        guard case .answering(let answer) = phase, answer.number == number else { return nil }
+        return answer
+    }
+
+    func answer(_ number: Int, status: Int, headers: [HTTPHeader], body: [UInt8]) {
+        guard let answer = current(number), !answer.hasBegun else { return }
+        var bytes = Self.head(
+            status: status, headers: headers, keepsAlive: answer.keepsAlive, extra: 160 + body.count)
+        bytes.append(contentsOf: "content-length: ".utf8)
+        Self.append(body.count, to: &bytes)
+        bytes.append(contentsOf: "\r\n\r\n".utf8)
+        if !answer.isHead { bytes.append(contentsOf: body) }
+        channel?.writeNow(bytes)
+        finish(answer)
+    }
+
+    func begin(_ number: Int, status: Int, headers: [HTTPHeader]) {
+        guard var answer = current(number), !answer.hasBegun else { return }
+        var bytes = Self.head(status: status, headers: headers, keepsAlive: answer.keepsAlive, extra: 64)
+        bytes.append(contentsOf: "transfer-encoding: chunked\r\n\r\n".utf8)
+        answer.hasBegun = true
+        phase = .answering(answer)
+        channel?.writeNow(bytes)
+    }
+
+    func add(_ number: Int, _ bytes: [UInt8]) {
+        guard let answer = current(number), answer.hasBegun, !answer.isHead, !bytes.isEmpty else { return }
+        var piece = Array(String(bytes.count, radix: 16).utf8)
+        piece.append(contentsOf: [0x0D, 0x0A])
+        piece.append(contentsOf: bytes)
+        piece.append(contentsOf: [0x0D, 0x0A])
+        channel?.writeNow(piece)
+    }
+
+    func end(_ number: Int) {
+        guard let answer = current(number), answer.hasBegun else { return }
+        channel?.writeNow(Array("0\r\n\r\n".utf8))
+        finish(answer)
+    }
+
+    func whenClosed(_ number: Int, _ body: @escaping @Sendable () -> Void) {
+        guard var answer = current(number) else {
+            body()
+            return
+        }
+        answer.whenClosed = body
+        phase = .answering(answer)
+    }
+
+    /// The reply was dropped: without an answer there is nothing left to say on this connection.
+    func abandon(_ number: Int) {
+        guard current(number) != nil else { return }
+        channel?.close("the request was not answered", afterOutput: false)
+    }
+
+    private func finish(_ answer: Answer) {
+        guard answer.keepsAlive else {
+            phase = .closed
+            channel?.close("the answer said so")
+            return
+        }
+        phase = .head
+        waitingSince = .now
+        if !isReading {
+            isReading = true
+            channel?.setReading(true)
+        }
+        if !input.isEmpty { readOn() }
+    }
+
+    private static func head(status: Int, headers: [HTTPHeader], keepsAlive: Bool, extra: Int) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(extra)
+        bytes.append(
+            contentsOf: status == 200
+                ? "HTTP/1.1 200 OK\r\n".utf8 : "HTTP/1.1 \(status) \(reason(status))\r\n".utf8)
+        for header in headers {
+            bytes.append(contentsOf: header.name.utf8)
+            bytes.append(contentsOf: ": ".utf8)
+            bytes.append(contentsOf: header.value.utf8)
+            bytes.append(contentsOf: "\r\n".utf8)
+        }
+        if !keepsAlive { bytes.append(contentsOf: "connection: close\r\n".utf8) }
+        return bytes
+    }
+
+    private static func append(_ number: Int, to bytes: inout [UInt8]) {
+        if number >= 10 { append(number / 10, to: &bytes) }
+        bytes.append(UInt8(0x30 + number % 10))
+    }
+
+    private static func reason(_ status: Int) -> String {
+        let reasons = [
+            201: "Created", 202: "Accepted", 204: "No Content", 304: "Not Modified", 400: "Bad Request",
+            401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+            408: "Request Timeout",
+            409: "Conflict", 410: "Gone", 411: "Length Required", 413: "Content Too Large",
+            415: "Unsupported Media Type", 418: "I'm a teapot", 422: "Unprocessable Content",
+            429: "Too Many Requests", 431: "Request Header Fields Too Large", 500: "Internal Server Error",
+            503: "Service Unavailable", 504: "Gateway Timeout",
+        ]
+        return reasons[status] ?? "Status"
+    }
+
+    // MARK: The end
+
+    /// Closes the connection if it waits too long for a head, a body or a next request.
+    func sweep(now: ContinuousClock.Instant) {
+        let limits = server.configuration
+        switch phase {
+        case .head where input.isEmpty:
+            if server.isDraining || now - waitingSince > limits.idleTimeout {
+                channel?.close("idle", afterOutput: true)
+            }
+        case .head, .body:
+            if now - waitingSince > limits.requestTimeout {
+                refuse(408, "the request did not arrive in time")
+            }
+        case .answering, .closed:
+            break
+        }
+    }
+
+    func channelDrained() {}
+
+    func channelClosed(_ reason: String) {
+        let last = phase
+        phase = .closed
+        channel = nil
+        server.forget(self, on: loop)
+        if case .answering(let answer) = last { answer.whenClosed?() }
+    }
+}

@@ -1,0 +1,112 @@
+/// One request as it arrived: its head as bytes, looked up on demand, and its whole body.
+package struct HTTPServerRequest: Sendable {
+    /// The request line and header lines, without the empty line that ends them.
+    let head: [UInt8]
+    let methodEnd: Int
+    let targetRange: Range<Int>
+    let headersStart: Int
+    package internal(set) var body: [UInt8] = []
+    /// The loop that the connection lives on.
+    package let loop: EventLoop
+    package let remoteAddress: String
+    package let isTLS: Bool
+
+    package var method: String { String(decoding: head[..<methodEnd], as: UTF8.self) }
+
+    /// Path and query as sent.
+    package var target: ArraySlice<UInt8> { head[targetRange] }
+
+    /// The path as sent, not decoded.
+    package var path: String {
+        let target = head[targetRange]
+        return String(
+            decoding: target[..<(target.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex)], as: UTF8.self)
+    }
+
+    /// What follows the first `?`, as sent, not decoded; empty without one.
+    package var rawQuery: ArraySlice<UInt8> {
+        let target = head[targetRange]
+        guard let mark = target.firstIndex(of: UInt8(ascii: "?")) else { return target[target.endIndex...] }
+        return target[(mark + 1)...]
+    }
+
+    /// Compares the method without making a string.
+    package func isMethod(_ name: StaticString) -> Bool {
+        unsafe head[..<methodEnd].elementsEqual(
+            UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+    }
+
+    /// The value of the first header with this name (any case), trimmed; `nil` without one.
+    package func header(_ name: String) -> String? {
+        valueRange(of: Array(name.utf8)).map { String(decoding: head[$0], as: UTF8.self) }
+    }
+
+    /// Names and values of all headers, in order.
+    package var headers: [HTTPHeader] {
+        var found: [HTTPHeader] = []
+        forEachHeader { name, value in
+            found.append(
+                HTTPHeader(
+                    String(decoding: head[name], as: UTF8.self), String(decoding: head[value], as: UTF8.self))
+            )
+            return true
+        }
+        return found
+    }
+
+    private func valueRange(of name: [UInt8]) -> Range<Int>? {
+        var found: Range<Int>?
+        forEachHeader { nameRange, value in
+            guard nameRange.count == name.count else { return true }
+            for (offset, wanted) in name.enumerated()
+            where Self.lower(head[nameRange.lowerBound + offset]) != Self.lower(wanted) { return true }
+            found = value
+            return false
+        }
+        return found
+    }
+
+    /// Calls `body` with the ranges of each name and trimmed value until it returns false.
+    private func forEachHeader(_ body: (Range<Int>, Range<Int>) -> Bool) {
+        var start = headersStart
+        while start < head.count {
+            var end = start
+            while end < head.count && head[end] != 0x0A { end += 1 }
+            var last = end
+            if last > start && head[last - 1] == 0x0D { last -= 1 }
+            if let colon = head[start..<last].firstIndex(of: UInt8(ascii: ":")) {
+                var from = colon + 1
+                while from < last && (head[from] == 0x20 || head[from] == 0x09) { from += 1 }
+                while last > from && (head[last - 1] == 0x20 || head[last - 1] == 0x09) { last -= 1 }
+                if !body(start..<colon, from..<last) { return }
+            }
+            start = end + 1
+        }
+    }
+
+    private static func lower(_ byte: UInt8) -> UInt8 { byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte }
+}
+
+extension HTTPServerRequest {
+    /// Reads the request line; `nil` if it is not HTTP/1.x.
+    init?(head: [UInt8], loop: EventLoop, remoteAddress: String, isTLS: Bool) {
+        let lineEnd = head.firstIndex(of: 0x0A) ?? head.count
+        guard let first = head[..<lineEnd].firstIndex(of: 0x20), first > 0, first <= 32,
+            let second = head[(first + 1)..<lineEnd].firstIndex(of: 0x20), second > first + 1
+        else { return nil }
+        var version = head[(second + 1)..<lineEnd]
+        if version.last == 0x0D { version = version.dropLast() }
+        guard version.elementsEqual("HTTP/1.1".utf8) || version.elementsEqual("HTTP/1.0".utf8) else {
+            return nil
+        }
+        self.head = head
+        methodEnd = first
+        targetRange = (first + 1)..<second
+        headersStart = min(lineEnd + 1, head.count)
+        self.loop = loop
+        self.remoteAddress = remoteAddress
+        self.isTLS = isTLS
+    }
+
+    var isHTTP10: Bool { head[(targetRange.upperBound + 1)...].starts(with: "HTTP/1.0".utf8) }
+}

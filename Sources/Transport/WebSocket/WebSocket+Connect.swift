@@ -1,0 +1,108 @@
+internal import CWebSockets
+
+extension WebSocket {
+    /// Where a `ws://` or `wss://` URL points.
+    private struct Place {
+        var isTLS: Bool
+        var host: String
+        var port: Int
+        var target: String
+
+        init(_ url: String) throws(TransportError) {
+            func wrong(_ expected: String) -> TransportError {
+                TransportError("'\(url)': expected \(expected)", source: .ours)
+            }
+            let schemes = [("wss://", true), ("ws://", false), ("https://", true), ("http://", false)]
+            guard let (scheme, isTLS) = schemes.first(where: { url.hasPrefix($0.0) }) else {
+                throw wrong("wss:// or ws://")
+            }
+            let rest = url.dropFirst(scheme.count)
+            let slash = rest.firstIndex(of: "/") ?? rest.endIndex
+            let authority = rest[..<slash]
+            let colon = authority.lastIndex(of: ":")
+            host = String(authority[..<(colon ?? authority.endIndex)])
+            guard !host.isEmpty else { throw wrong("a host") }
+            self.isTLS = isTLS
+            if let colon {
+                guard let number = Int(authority[authority.index(after: colon)...]),
+                    (1...65_535).contains(number)
+                else {
+                    throw wrong("a port from 1 to 65535")
+                }
+                port = number
+            } else {
+                port = isTLS ? 443 : 80
+            }
+            target = slash == rest.endIndex ? "/" : String(rest[slash...])
+        }
+    }
+
+    /// Connects; the delegate hears `didOpen` or `didClose`, never both as the first.
+    ///
+    /// - Throws: for a URL that cannot be understood; everything else is a `didClose`.
+    @discardableResult
+    package static func connect(
+        _ url: String, on loop: EventLoop, tls: TLSClientSettings = TLSClientSettings(),
+        options: WebSocketOptions = WebSocketOptions(), delegate: any WebSocketDelegate
+    ) throws(TransportError) -> WebSocket {
+        let place = try Place(url)
+        let key = try WebSocketHandshake.newKey()
+        let isUsualPort = place.port == (place.isTLS ? 443 : 80)
+        let request = WebSocketHandshake.request(
+            host: isUsualPort ? place.host : "\(place.host):\(place.port)", target: place.target, key: key,
+            headers: options.headers)
+        let socket = WebSocket(
+            connecting: loop, key: key, request: request, options: options, delegate: delegate)
+        loop.execute { socket.dial(place, tls, timeout: options.connectTimeout) }
+        return socket
+    }
+
+    private func dial(_ place: Place, _ tls: TLSClientSettings, timeout: Duration) {
+        let channel = ByteChannel(loop: loop, handler: self)
+        use(channel)
+        if !channel.connect(host: place.host, port: place.port, tls: place.isTLS ? tls : nil) {
+            channelClosed("\(place.host):\(place.port): no connection could be begun")
+            return
+        }
+        loop.schedule(after: timeout) { [weak self] in
+            guard let self, !isOpen else { return }
+            abort("\(place.host):\(place.port): not connected within \(timeout.components.seconds) s")
+        }
+    }
+}
+
+extension ByteChannel {
+    /// Begins to connect; false if libwebsockets refused at once. The result comes to the handler.
+    func connect(host: String, port: Int, tls: TLSClientSettings?) -> Bool {
+        guard let vhost = unsafe loop.clientVhost(authorityFile: tls?.authorityFile) else { return false }
+        var info = unsafe lws_client_connect_info()
+        unsafe info.context = unsafe loop.context
+        unsafe info.vhost = unsafe vhost
+        unsafe info.port = Int32(port)
+        if let tls {
+            var flags = Int32(LCCSCF_USE_SSL.rawValue)
+            if tls.skipsVerification {
+                flags |=
+                    Int32(LCCSCF_ALLOW_SELFSIGNED.rawValue)
+                    | Int32(LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK.rawValue)
+            }
+            unsafe info.ssl_connection = flags
+        }
+        let box = unsafe Unmanaged.passRetained(ConnectionBox(self))
+        unsafe info.opaque_user_data = unsafe box.toOpaque()
+        return unsafe host.withCString { host in
+            unsafe "RAW".withCString { method in
+                unsafe "http/1.1".withCString { alpn in
+                    unsafe info.address = unsafe host
+                    unsafe info.host = unsafe host
+                    unsafe info.method = unsafe method
+                    unsafe info.alpn = unsafe alpn
+                    unsafe info.local_protocol_name = unsafe UnsafePointer(LoopProtocols.name.pointer)
+                    guard let made = unsafe lws_client_connect_via_info(&info) else { return false }
+                    unsafe attach(made)
+                    return true
+                }
+            }
+        }
+    }
+}
