@@ -1,28 +1,35 @@
 import Arguments
 import Glibc
 
-/// Reads the arguments and runs the simulator.
+/// Reads the arguments and runs the simulator until somebody ends it.
 @main enum Main {
-    static func main() async {
-        let parsed: Options
+    static func main() {
         do {
             let arguments = try ParsedArguments(
                 Array(CommandLine.arguments.dropFirst()), for: Options.specification, environment: [:])
             if arguments.asksForHelp {
-                print(Options.specification.help, terminator: "")
+                write(Options.specification.help, to: 1)
                 return
             }
-            parsed = try Options(arguments)
-            if parsed.benchmarks {
-                print(try SelfBenchmark(settings: parsed.engine).run())
+            let options = try Options(arguments)
+            if options.benchmarks {
+                write(try SelfBenchmark(settings: options.engine).run() + "\n", to: 1)
                 return
             }
-        } catch { fail(error) }
+            let end = EndWaiter()
+            let simulator = try Simulator(options)
+            write(simulator.listeningLine, to: 1)
+            end.wait(lifeline: options.lifeline)
+            simulator.stop()
+        } catch {
+            write("exchange-simulator: \(error)\n", to: 2)
+            exit(2)
+        }
     }
 
-    private static func fail(_ error: any Error) -> Never {
-        let bytes = Array("exchange-simulator: \(error)\n".utf8)
-        _ = unsafe bytes.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
-        exit(2)
+    /// Writes at once, past all buffers: somebody may be waiting for the line.
+    private static func write(_ text: String, to descriptor: Int32) {
+        let bytes = Array(text.utf8)
+        _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
     }
 }
