@@ -16,7 +16,8 @@ extension EventLoop {
             let name = Self.name(tls)
             if unsafe lws_get_vhost_by_name(loop.context, name) != nil { return true }
             var info = unsafe lws_context_creation_info()
-            unsafe info.port = -1
+            // CONTEXT_PORT_NO_LISTEN_SERVER: with -1 libwebsockets would not speak TLS on what we accept.
+            unsafe info.port = -2
             unsafe info.protocols = UnsafePointer(LoopProtocols.shared.pointer)
             unsafe info.options = UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT)
             return unsafe name.withCString { name in

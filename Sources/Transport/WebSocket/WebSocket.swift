@@ -105,6 +105,11 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
         }
     }
 
+    /// Stops or resumes reading; while stopped, not even pings are answered.
+    package func setReading(_ isReading: Bool) {
+        onLoop { $0.channel?.setReading(isReading) }
+    }
+
     private func onLoop(_ body: @escaping @Sendable (WebSocket) -> Void) {
         if loop.isOnLoop {
             body(self)
