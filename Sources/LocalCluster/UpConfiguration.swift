@@ -1,3 +1,7 @@
+import Glibc
+import Telemetry
+import Transport
+
 /// What `fathom up` needs to know.
 package struct UpConfiguration: Sendable {
     package var workers: Int = 2
@@ -29,16 +33,61 @@ package struct LocalClusterError: Error, CustomStringConvertible, Sendable {
     }
 }
 
-/// Runs the local cluster until the task is cancelled; `forceStop` is awaited while stopping and, when it returns,
-/// ends everything at once (a second Ctrl-C).
-package func runUp(
-    _ configuration: UpConfiguration, forceStop: @Sendable @escaping () async -> Void = neverForced
-) async throws {
-    throw LocalClusterError("fathom up is not built yet")
+/// Runs the local cluster until the task is cancelled, then ends all children in order.
+///
+/// A second signal may end this process at once: the children's lifelines tell them then.
+package func runUp(_ configuration: UpConfiguration) async throws {
+    let directory = Files.absolute(configuration.dataDirectory)
+    guard configuration.workers >= 1, configuration.workers <= 64 else {
+        throw LocalClusterError("--workers must be from 1 to 64, was \(configuration.workers)")
+    }
+    if let file = configuration.exchangesFile, unsafe access(file, R_OK) != 0 {
+        throw LocalClusterError("cannot read the exchanges file \(file): \(Files.reason())")
+    }
+    try Files.makeDirectory(directory)
+    guard let lock = try Files.lock("\(directory)/up.lock") else {
+        throw LocalClusterError(
+            "another 'fathom up' uses the data directory \(directory); stop it or choose another with --data-dir"
+        )
+    }
+    defer { close(lock) }
+    let credentials = try Credentials.prepare(in: directory)
+    let linkKey = try Credentials.prepareLinkKey(in: directory)
+    let ports = try LocalPorts.find(configuration)
+    let plan = LocalPlan(
+        configuration, directory: directory, ports: ports,
+        executable: configuration.executable ?? ownExecutable(),
+        linkKeyFile: linkKey)
+    rotateLogs(plan)
+    var tls = TLSClientSettings()
+    tls.authorityPEM = credentials.authority.credential.certificatePEM
+    let api = ClusterAPI(
+        client: try HTTPClient(), server: "https://\(configuration.host):\(ports.kubernetes)",
+        token: credentials.tokens[.admin] ?? "", tls: tls)
+    let supervisor = Supervisor(plan: plan, api: api)
+    // Not a child of this task: ending the programs in order must go on after the cancellation.
+    let work = Task { try await supervisor.run() }
+    defer { unsafe unlink("\(directory)/up.json") }
+    try await withTaskCancellationHandler {
+        try await work.value
+    } onCancel: {
+        supervisor.requestStop()
+    }
 }
 
-/// The `forceStop` of callers that have none.
-package func neverForced() async {
-    let never = AsyncStream<Void> { _ in }
-    for await _ in never {}
+/// The path of the running program.
+private func ownExecutable() -> String {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let count = unsafe readlink("/proc/self/exe", &buffer, buffer.count)
+    guard count > 0 else { return "/proc/self/exe" }
+    return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
+/// The logs of the last run stay readable beside those of this one.
+private func rotateLogs(_ plan: LocalPlan) {
+    let folder = "\(plan.directory)/logs"
+    unsafe mkdir(folder, 0o700)
+    for child in plan.all {
+        unsafe rename("\(folder)/\(child.name).log", "\(folder)/\(child.name).log.1")
+    }
 }

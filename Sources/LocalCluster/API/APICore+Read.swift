@@ -1,0 +1,168 @@
+extension APICore {
+    func get(_ request: APIRequest, _ type: ResourceType, _ path: ResourcePath) throws(StatusError)
+        -> APIAnswer
+    {
+        let (_, object) = try existing(type, path)
+        switch path.subresource {
+        case "scale" where type.scale != nil: return .json(scale(of: object, type))
+        case nil,
+            "status" where type.hasStatus:
+            return .json(try shown(object, request, type))
+        case "log" where type.plural == "pods":
+            throw .badRequest("the logs of local pods are files in the data directory's logs folder")
+        default: throw StatusError.unknownPath
+        }
+    }
+
+    func list(_ request: APIRequest, _ type: ResourceType, _ path: ResourcePath) throws(StatusError)
+        -> APIAnswer
+    {
+        var found = try selected(request, type, path)
+        var metadata: JSONValue = ["resourceVersion": .string(String(store.revision))]
+        if let token = request.value("continue"), !token.isEmpty {
+            let parts = token.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 3, let revision = Int64(parts[0]), revision >= store.compactedRevision else {
+                throw StatusError(410, "Expired", "The provided continue parameter is too old or malformed")
+            }
+            let last = ObjectKey(resource: type.storageKey, namespace: parts[1], name: parts[2])
+            found.removeAll { $0.key <= last }
+        }
+        if let limit = request.value("limit").flatMap(Int.init), limit > 0, found.count > limit,
+            let last = found.dropFirst(limit - 1).first
+        {
+            metadata["remainingItemCount"] = .from(found.count - limit)
+            metadata["continue"] = .string("\(store.revision)|\(last.key.namespace)|\(last.key.name)")
+            found = Array(found.prefix(limit))
+        }
+        if let wish = TableWish(request) {
+            let objects = found.map { presented($0.object, as: type) }
+            return .json(table(type, objects, metadata, wish))
+        }
+        var answer = listObject(type, found.map(\.object))
+        answer["metadata"] = metadata
+        return .json(answer)
+    }
+
+    func listObject(_ type: ResourceType, _ objects: [JSONValue]) -> JSONValue {
+        [
+            "kind": .string(type.listKind), "apiVersion": .string(type.apiVersion),
+            "metadata": ["resourceVersion": .string(String(store.revision))],
+            "items": .array(objects.map { presented($0, as: type) }),
+        ]
+    }
+
+    func selected(
+        _ request: APIRequest, _ type: ResourceType, _ path: ResourcePath
+    ) throws(StatusError) -> [(key: ObjectKey, object: JSONValue)] {
+        let selection = try selection(request, type, path)
+        return store.list(type.storageKey, namespace: path.namespace).filter { selection.matches($0.object) }
+    }
+
+    private func selection(
+        _ request: APIRequest, _ type: ResourceType, _ path: ResourcePath
+    ) throws(StatusError) -> Selection {
+        var selection = try Selection(
+            labelSelector: request.value("labelSelector"), fieldSelector: request.value("fieldSelector"),
+            for: type)
+        if let name = path.name { selection.fields.append(("metadata.name", name, true)) }
+        return selection
+    }
+
+    /// An object as the request wants it: whole or as a table of one row.
+    func shown(_ object: JSONValue, _ request: APIRequest, _ type: ResourceType) throws(StatusError)
+        -> JSONValue
+    {
+        let object = presented(object, as: type)
+        guard let wish = TableWish(request) else { return object }
+        let version = object.at("metadata", "resourceVersion") ?? ""
+        return table(type, [object], ["resourceVersion": version], wish)
+    }
+
+    func table(_ type: ResourceType, _ objects: [JSONValue], _ metadata: JSONValue, _ wish: TableWish)
+        -> JSONValue
+    {
+        let time = now()
+        let columns = type.columns.isEmpty ? [BuiltinTypes.name, BuiltinTypes.created] : type.columns
+        let rows = objects.map { object -> JSONValue in
+            var row: JSONValue = ["cells": .array(columns.map { $0.value(object, time) })]
+            switch wish.include {
+            case .none: break
+            case .object: row["object"] = object
+            case .metadata:
+                row["object"] = [
+                    "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+                    "metadata": object["metadata"] ?? [:],
+                ]
+            }
+            return row
+        }
+        return [
+            "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+            "columnDefinitions": .array(
+                columns.map {
+                    [
+                        "name": .string($0.name), "type": .string($0.type), "format": .string($0.format),
+                        "description": .string($0.description), "priority": .from($0.priority),
+                    ]
+                }),
+            "rows": .array(rows),
+        ]
+    }
+
+    // MARK: Scale
+
+    func scale(of object: JSONValue, _ type: ResourceType) -> JSONValue {
+        guard let paths = type.scale else { return .null }
+        var metadata: JSONValue = [:]
+        for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+            if let value = object.at("metadata", field) { metadata[field] = value }
+        }
+        var status: JSONValue = ["replicas": object.at(paths.statusReplicas) ?? 0]
+        if let selector = paths.labelSelector.flatMap({ object.at($0) }) { status["selector"] = selector }
+        return [
+            "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
+            "spec": ["replicas": object.at(paths.specReplicas) ?? 0], "status": status,
+        ]
+    }
+
+    /// The object with the replicas that a Scale asks for.
+    func scaled(_ object: JSONValue, _ scale: JSONValue, _ type: ResourceType) throws(StatusError)
+        -> JSONValue
+    {
+        let name = object.at("metadata", "name")?.text ?? ""
+        guard let paths = type.scale, let replicas = scale.at("spec", "replicas")?.number else {
+            throw .badRequest("a Scale needs spec.replicas as a number")
+        }
+        guard replicas >= 0 else {
+            throw StatusError.invalid(
+                type, name,
+                [
+                    FieldFault(
+                        field: "spec.replicas", reason: "FieldValueInvalid", value: String(replicas),
+                        detail: "must be greater than or equal to 0")
+                ])
+        }
+        var result = object
+        result.set(paths.specReplicas, .from(replicas))
+        if let version = scale.at("metadata", "resourceVersion")?.text, !version.isEmpty {
+            result.setMetadata("resourceVersion", .string(version))
+        }
+        return result
+    }
+}
+
+extension TableWish {
+    /// Reads the Accept header; nil if objects are wanted (or another version of the table).
+    init?(_ request: APIRequest) {
+        let first = request.accept.split(separator: ",").first { $0.contains("json") } ?? ""
+        let words = first.split(separator: ";").map { $0.filter { $0 != " " } }
+        guard words.contains("as=Table"), words.contains("g=meta.k8s.io"), words.contains("v=v1") else {
+            return nil
+        }
+        switch request.value("includeObject") {
+        case "None": include = .none
+        case "Object": include = .object
+        default: include = .metadata
+        }
+    }
+}

@@ -1,0 +1,178 @@
+/// The embedded Kubernetes API without its network: requests in, answers and watch lines out.
+///
+/// Not thread-safe by itself; the server keeps it behind a lock, so that every request sees one state of the world
+/// and watchers hear of changes in the order in which they were made.
+final class APICore {
+    let store: ObjectStore
+    let now: () -> Int64
+    let newUID: () -> String
+    let users: [String: APIRole]
+    var registry = TypeRegistry()
+    var watchers: [Int: Watcher] = [:]
+    private var nextWatcher = 1
+    private var requestCounts: [String: Int] = [:]
+    var openAPICache: [String: [UInt8]] = [:]
+
+    init(
+        store: ObjectStore, users: [String: APIRole], now: @escaping () -> Int64 = Clock.now,
+        newUID: @escaping () -> String
+    ) throws(StatusError) {
+        self.store = store
+        self.users = users
+        self.now = now
+        self.newUID = newUID
+        for (_, definition) in store.list("apiextensions.k8s.io/customresourcedefinitions") {
+            let name = definition.at("metadata", "name")?.text ?? ""
+            registry.install(name, try CustomTypes.types(of: definition))
+        }
+        try createNamespaces()
+    }
+
+    private func createNamespaces() throws(StatusError) {
+        let type = registry.builtin("namespaces")
+        for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
+            let key = ObjectKey(resource: type.storageKey, namespace: "", name: name)
+            guard store.object(key) == nil else { continue }
+            var context = WriteContext(type: type, namespace: nil, name: name, manager: "fathom-apiserver")
+            context.shouldRecordOwners = false
+            _ = try create(
+                ["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": .string(name)]], context)
+        }
+    }
+
+    /// Answers one request; errors become `Status` objects.
+    func answer(_ request: APIRequest) -> APIAnswer {
+        let answer: APIAnswer
+        do {
+            answer = try handle(request)
+        } catch {
+            answer = .json(error.status, code: error.code)
+        }
+        let code = if case .reply(let reply) = answer { reply.code } else { 200 }
+        requestCounts["\(request.method)\",code=\"\(code)", default: 0] += 1
+        return answer
+    }
+
+    private func handle(_ request: APIRequest) throws(StatusError) -> APIAnswer {
+        guard let token = request.token, let role = users[token] else {
+            throw StatusError(401, "Unauthorized", "Unauthorized")
+        }
+        guard let path = ResourcePath(request.path) else { return try handleOther(request) }
+        if path.plural == "selfsubjectaccessreviews" { return try reviewAccess(request, role) }
+        guard let type = registry.type(group: path.group, version: path.version, plural: path.plural),
+            type.isNamespaced || path.namespace == nil
+        else { throw StatusError.unknownPath }
+        let verb = try verb(request, path)
+        try authorize(role, verb, type, path)
+        switch verb {
+        case "get": return try get(request, type, path)
+        case "list": return try list(request, type, path)
+        case "watch": return try watch(request, type, path)
+        case "deletecollection": return try deleteCollection(request, type, path)
+        case "delete": return try delete(request, type, path)
+        default: return try write(request, verb, type, path)
+        }
+    }
+
+    private func verb(_ request: APIRequest, _ path: ResourcePath) throws(StatusError) -> String {
+        switch (request.method, path.name != nil) {
+        case ("GET", true): return request.isTrue("watch") && path.subresource == nil ? "watch" : "get"
+        case ("GET", false): return request.isTrue("watch") ? "watch" : "list"
+        case ("POST", false): return "create"
+        case ("PUT", true): return "update"
+        case ("PATCH", true): return "patch"
+        case ("DELETE", true) where path.subresource == nil: return "delete"
+        case ("DELETE", false): return "deletecollection"
+        default: throw StatusError.methodNotAllowed(request.method)
+        }
+    }
+
+    private func authorize(
+        _ role: APIRole, _ verb: String, _ type: ResourceType, _ path: ResourcePath
+    ) throws(StatusError) {
+        guard !role.mayDo(verb, type.group, type.plural, subresource: path.subresource, name: path.name)
+        else {
+            return
+        }
+        let resource = path.subresource.map { "\(type.plural)/\($0)" } ?? type.plural
+        let place = path.namespace.map { " in the namespace \"\($0)\"" } ?? " at the cluster scope"
+        throw StatusError.forbidden(
+            type, path.name ?? "",
+            "User \"\(role.user)\" cannot \(verb) resource \"\(resource)\" in API group \"\(type.group)\"\(place)"
+        )
+    }
+
+    /// Finds what a path names.
+    func existing(_ type: ResourceType, _ path: ResourcePath) throws(StatusError) -> (ObjectKey, JSONValue) {
+        let name = path.name ?? ""
+        let key = ObjectKey(resource: type.storageKey, namespace: path.namespace ?? "", name: name)
+        guard !type.isNamespaced || path.namespace != nil, let object = store.object(key) else {
+            throw StatusError.notFound(type, name)
+        }
+        return (key, object)
+    }
+
+    /// The object in the shape of the version and group it was asked in.
+    func presented(_ object: JSONValue, as type: ResourceType) -> JSONValue {
+        if type.storedAs != nil { return EventConversion.fromCore(object) }
+        var object = object
+        object["apiVersion"] = .string(type.apiVersion)
+        return object
+    }
+
+    /// Stores an object and tells the watchers.
+    func save(_ key: ObjectKey, _ object: JSONValue) throws(StatusError) -> JSONValue {
+        do {
+            let change = try store.put(key, object)
+            publish(change)
+            return change.object
+        } catch {
+            throw StatusError.internalError("the object could not be stored: \(error)")
+        }
+    }
+
+    /// Removes an object for good and tells the watchers.
+    func remove(_ key: ObjectKey) throws(StatusError) {
+        do {
+            if let change = try store.delete(key) { publish(change) }
+        } catch {
+            throw StatusError.internalError("the object could not be removed: \(error)")
+        }
+    }
+
+    func addWatcher(_ watcher: Watcher) {
+        watchers[nextWatcher] = watcher
+        nextWatcher += 1
+    }
+
+    /// Applies a CustomResourceDefinition that comes with the program.
+    func install(_ fileName: String, _ content: [UInt8]) throws(StatusError) {
+        let definition: JSONValue
+        do { definition = try JSONValue(yaml: content) } catch {
+            throw .internalError("\(fileName): \(error)")
+        }
+        let type = registry.builtin("customresourcedefinitions", group: "apiextensions.k8s.io")
+        let name = definition.at("metadata", "name")?.text ?? ""
+        let key = ObjectKey(resource: type.storageKey, namespace: "", name: name)
+        let context = WriteContext(type: type, namespace: nil, name: name, manager: "fathom-apiserver")
+        guard let old = store.object(key) else {
+            _ = try create(definition, context)
+            return
+        }
+        var wish = old
+        wish["spec"] = definition["spec"]
+        _ = try update(key, from: old, to: wish, context)
+    }
+
+    var metrics: String {
+        var text = "# HELP apiserver_request_total Requests answered, by method and code.\n"
+        text += "# TYPE apiserver_request_total counter\n"
+        for (labels, count) in requestCounts.sorted(by: { $0.key < $1.key }) {
+            text += "apiserver_request_total{verb=\"\(labels)\"} \(count)\n"
+        }
+        text += "# HELP apiserver_watchers Open watches.\n# TYPE apiserver_watchers gauge\n"
+        text += "apiserver_watchers \(watchers.count)\n"
+        text += "# HELP apiserver_revision Number of the last change.\n# TYPE apiserver_revision counter\n"
+        return text + "apiserver_revision \(store.revision)\n"
+    }
+}

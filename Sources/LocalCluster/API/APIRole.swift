@@ -1,0 +1,78 @@
+/// Who a bearer token stands for, and what that role may do.
+///
+/// The table follows the roles of the chart: what works here is allowed in a cluster, and what a cluster forbids fails
+/// here too.
+enum APIRole: String, CaseIterable, Sendable {
+    case admin
+    case controller
+    case worker
+    case gateway
+
+    var user: String { self == .admin ? "fathom-admin" : "system:serviceaccount:default:fathom-\(rawValue)" }
+
+    func mayDo(_ verb: String, _ group: String, _ plural: String, subresource: String?, name: String?) -> Bool
+    {
+        if self == .admin { return true }
+        let resource = subresource.map { "\(plural)/\($0)" } ?? plural
+        return Self.rules[self, default: []].contains { rule in
+            rule.groups.contains(group) && rule.resources.contains(resource) && rule.verbs.contains(verb)
+                && (rule.namePrefix.isEmpty || name == nil || name?.hasPrefix(rule.namePrefix) ?? true)
+        }
+    }
+
+    private struct Rule: Sendable {
+        var groups: [String]
+        var resources: [String]
+        var verbs: [String]
+        var namePrefix = ""
+    }
+
+    private static let read = ["get", "list", "watch"]
+    private static let change = ["create", "update", "patch", "delete"]
+    private static let all = read + change + ["deletecollection"]
+    private static let events = Rule(
+        groups: ["", "events.k8s.io"], resources: ["events"],
+        verbs: ["create", "update", "patch", "get", "list"])
+    private static let leases = Rule(
+        groups: ["coordination.k8s.io"], resources: ["leases"], verbs: read + change)
+
+    private static let rules: [APIRole: [Rule]] = [
+        .controller: [
+            Rule(
+                groups: ["fathom.dev"],
+                resources: [
+                    "depthcaches", "depthcaches/status", "depthcaches/scale", "depthcachereplicas",
+                    "depthcachereplicas/status", "depthcaches/finalizers",
+                ], verbs: all),
+            Rule(groups: [""], resources: ["configmaps"], verbs: all),
+            Rule(groups: [""], resources: ["secrets", "pods", "nodes", "namespaces"], verbs: read),
+            Rule(
+                groups: ["rbac.authorization.k8s.io"], resources: ["roles", "rolebindings"],
+                verbs: read + change),
+            Rule(
+                groups: ["apiextensions.k8s.io"], resources: ["customresourcedefinitions"], verbs: read),
+            events, leases,
+        ],
+        .worker: [
+            Rule(groups: ["fathom.dev"], resources: ["depthcaches", "depthcachereplicas"], verbs: read),
+            Rule(
+                groups: ["fathom.dev"], resources: ["depthcachereplicas/status"],
+                verbs: ["get", "update", "patch"]),
+            Rule(groups: [""], resources: ["configmaps", "pods", "nodes"], verbs: read),
+            // By name only: a list would show every Secret, which RBAC cannot narrow by label.
+            Rule(groups: [""], resources: ["secrets"], verbs: ["get"]),
+            events, leases,
+        ],
+        .gateway: [
+            Rule(
+                groups: ["fathom.dev"], resources: ["depthcaches", "depthcaches/scale"], verbs: read + change),
+            Rule(groups: ["fathom.dev"], resources: ["depthcachereplicas"], verbs: read),
+            Rule(groups: [""], resources: ["configmaps", "pods"], verbs: read),
+            Rule(
+                groups: [""], resources: ["secrets"], verbs: ["create", "delete"],
+                namePrefix: "fathom-credentials-"),
+            Rule(groups: ["coordination.k8s.io"], resources: ["leases"], verbs: read),
+            events,
+        ],
+    ]
+}
