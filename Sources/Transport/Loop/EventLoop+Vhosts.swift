@@ -20,19 +20,11 @@ extension EventLoop {
             unsafe info.port = -2
             unsafe info.protocols = UnsafePointer(LoopProtocols.shared.pointer)
             unsafe info.options = UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT)
-            return unsafe name.withCString { name in
-                unsafe tls.certificateFile.withCString { certificate in
-                    unsafe tls.keyFile.withCString { key in
-                        unsafe "http/1.1".withCString { alpn in
-                            unsafe info.vhost_name = unsafe name
-                            unsafe info.ssl_cert_filepath = unsafe certificate
-                            unsafe info.ssl_private_key_filepath = unsafe key
-                            unsafe info.alpn = unsafe alpn
-                            return unsafe lws_create_vhost(loop.context, &info) != nil
-                        }
-                    }
-                }
-            }
+            unsafe info.vhost_name = ConstantCString(name).constant
+            unsafe info.ssl_cert_filepath = ConstantCString(tls.certificateFile).constant
+            unsafe info.ssl_private_key_filepath = ConstantCString(tls.keyFile).constant
+            unsafe info.alpn = ConstantCString("http/1.1").constant
+            return unsafe lws_create_vhost(loop.context, &info) != nil
         }
         guard made else {
             throw TransportError(
@@ -49,14 +41,9 @@ extension EventLoop {
         unsafe info.port = -1
         unsafe info.protocols = UnsafePointer(LoopProtocols.shared.pointer)
         unsafe info.options = UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT)
-        return unsafe name.withCString { name in
-            unsafe info.vhost_name = unsafe name
-            guard let authorityFile else { return unsafe lws_create_vhost(context, &info) }
-            return unsafe authorityFile.withCString { file in
-                unsafe info.client_ssl_ca_filepath = unsafe file
-                return unsafe lws_create_vhost(context, &info)
-            }
-        }
+        unsafe info.vhost_name = ConstantCString(name).constant
+        if let authorityFile { unsafe info.client_ssl_ca_filepath = ConstantCString(authorityFile).constant }
+        return unsafe lws_create_vhost(context, &info)
     }
 
     func adopt(_ socket: Int32, into channel: ByteChannel, tls: TLSServerSettings?) -> Bool {

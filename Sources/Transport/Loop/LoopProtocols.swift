@@ -20,7 +20,7 @@ final class ConnectionBox {
     static let shared = LoopProtocols()
     let pointer: UnsafeMutablePointer<lws_protocols>
     /// The name lives as long as the table.
-    static let name = strdupOnce("fathom")
+    static let name = ConstantCString("fathom")
 
     private init() {
         unsafe pointer = .allocate(capacity: 2)
@@ -31,16 +31,18 @@ final class ConnectionBox {
     }
 }
 
-// Safe because: the characters are written once and never freed.
+/// Characters for libwebsockets, which keeps the addresses of names and files: never freed, so made once for each.
+// Safe because: the characters are written once, here, and never freed.
 @safe struct ConstantCString: @unchecked Sendable {
     let pointer: UnsafeMutablePointer<CChar>
-}
 
-private func strdupOnce(_ text: String) -> ConstantCString {
-    let bytes = Array(text.utf8CString)
-    let pointer = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
-    for (index, byte) in bytes.enumerated() { unsafe pointer[index] = byte }
-    return unsafe ConstantCString(pointer: pointer)
+    init(_ text: String) {
+        let bytes = Array(text.utf8CString)
+        unsafe pointer = .allocate(capacity: bytes.count)
+        for (index, byte) in bytes.enumerated() { unsafe pointer[index] = byte }
+    }
+
+    var constant: UnsafePointer<CChar> { unsafe UnsafePointer(pointer) }
 }
 
 /// Every event of every connection: finds the Swift owner and hands it over.
