@@ -43,7 +43,7 @@ struct YAMLEvent {
     /// The next event; libyaml's own complaint becomes an error with its place.
     func next() throws(YAMLError) -> YAMLEvent {
         var event = unsafe yaml_event_t()
-        guard unsafe yaml_parser_parse(parser, &event) == 1 else { throw unsafe failure() }
+        guard unsafe yaml_parser_parse(parser, &event) == 1 else { throw failure() }
         defer { unsafe yaml_event_delete(&event) }
         let mark = unsafe event.start_mark
         let kind = unsafe Self.kind(event)
@@ -76,10 +76,9 @@ struct YAMLEvent {
         case YAML_SCALAR_EVENT:
             let scalar = unsafe event.data.scalar
             let bytes = unsafe UnsafeBufferPointer(start: scalar.value, count: scalar.length)
-            return unsafe .scalar(
-                text: String(decoding: bytes, as: UTF8.self),
-                isPlain: scalar.style == YAML_PLAIN_SCALAR_STYLE, tag: text(scalar.tag),
-                anchor: text(scalar.anchor))
+            let text = unsafe String(decoding: bytes, as: UTF8.self)
+            let isPlain = unsafe scalar.style == YAML_PLAIN_SCALAR_STYLE
+            return unsafe .scalar(text: text, isPlain: isPlain, tag: Self.text(scalar.tag), anchor: Self.text(scalar.anchor))
         default: return .none
         }
     }
