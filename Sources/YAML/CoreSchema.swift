@@ -10,7 +10,8 @@ enum CoreSchema {
         case ".nan", ".NaN", ".NAN": return .double(.nan)
         default: break
         }
-        if text.hasPrefix("0x"), let value = Int64(text.dropFirst(2), radix: 16), !hasSign(text.dropFirst(2)) {
+        if text.hasPrefix("0x"), let value = Int64(text.dropFirst(2), radix: 16), !hasSign(text.dropFirst(2))
+        {
             return .int(value)
         }
         if text.hasPrefix("0o"), let value = Int64(text.dropFirst(2), radix: 8), !hasSign(text.dropFirst(2)) {

@@ -72,7 +72,8 @@ struct YAMLEmitter {
             default:
                 let code = scalar.value
                 let isPrintable =
-                    (code >= 0x20 && code < 0x7F) || (code >= 0xA0 && code < 0xD800 && code != 0x2028 && code != 0x2029)
+                    (code >= 0x20 && code < 0x7F)
+                    || (code >= 0xA0 && code < 0xD800 && code != 0x2028 && code != 0x2029)
                     || (code >= 0xE000 && code < 0xFEFF) || (code > 0xFEFF && code < 0xFFFE) || code > 0xFFFF
                 if isPrintable {
                     out.unicodeScalars.append(scalar)
@@ -87,7 +88,9 @@ struct YAMLEmitter {
 
     /// Old readers take `yes`, `on` and sexagesimals for something else, so those are quoted too.
     private func isPlainSafe(_ string: String) -> Bool {
-        guard let first = string.utf8.first, CoreSchema.value(of: string) == .string(string) else { return false }
+        guard let first = string.utf8.first, CoreSchema.value(of: string) == .string(string) else {
+            return false
+        }
         let isWord = { (byte: UInt8) in
             (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
         }

@@ -78,7 +78,8 @@ struct YAMLEvent {
             let bytes = unsafe UnsafeBufferPointer(start: scalar.value, count: scalar.length)
             let text = unsafe String(decoding: bytes, as: UTF8.self)
             let isPlain = unsafe scalar.style == YAML_PLAIN_SCALAR_STYLE
-            return unsafe .scalar(text: text, isPlain: isPlain, tag: Self.text(scalar.tag), anchor: Self.text(scalar.anchor))
+            return unsafe .scalar(
+                text: text, isPlain: isPlain, tag: Self.text(scalar.tag), anchor: Self.text(scalar.anchor))
         default: return .none
         }
     }

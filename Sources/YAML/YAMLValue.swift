@@ -67,7 +67,9 @@ package struct YAMLLimits: Sendable {
 /// Reading and writing YAML.
 package enum YAML {
     /// The one document of `bytes`; null when there is none, an error when there are more.
-    package static func parse(_ bytes: [UInt8], limits: YAMLLimits = YAMLLimits()) throws(YAMLError) -> YAMLValue {
+    package static func parse(_ bytes: [UInt8], limits: YAMLLimits = YAMLLimits()) throws(YAMLError)
+        -> YAMLValue
+    {
         let documents = try parseAll(bytes, limits: limits)
         guard documents.count < 2 else {
             throw YAMLError(message: "expected one document, found \(documents.count)", line: 1, column: 1)

@@ -27,9 +27,11 @@ enum Kubeconfig {
             throw Problem("kubeconfig \(file): context \"\(name)\" names no cluster")
         }
         let cluster = try entry("cluster", clusterName, in: root, file)
-        guard let server = cluster["server"]?.text, server.hasPrefix("https://") || server.hasPrefix("http://")
+        guard let server = cluster["server"]?.text,
+            server.hasPrefix("https://") || server.hasPrefix("http://")
         else {
-            throw Problem("kubeconfig \(file): cluster \"\(clusterName)\" has no server with http:// or https://")
+            throw Problem(
+                "kubeconfig \(file): cluster \"\(clusterName)\" has no server with http:// or https://")
         }
         func material(_ from: YAMLValue, _ key: String) throws(Problem) -> [UInt8]? {
             if let text = from[key + "-data"]?.text, !text.isEmpty {
@@ -56,11 +58,13 @@ enum Kubeconfig {
                 credential = .token(token)
             } else if tls.certificatePEM == nil, user["exec"] != nil || user["auth-provider"] != nil {
                 throw Problem(
-                    "kubeconfig \(file): user \"\(userName)\" needs a credential plugin, which Fathom does not run")
+                    "kubeconfig \(file): user \"\(userName)\" needs a credential plugin, which Fathom does not run"
+                )
             }
         }
         return KubernetesConfiguration(
-            server: server, credential: credential, tls: tls, namespace: context["namespace"]?.text ?? "default")
+            server: server, credential: credential, tls: tls,
+            namespace: context["namespace"]?.text ?? "default")
     }
 
     /// The entry with a name in `contexts`, `clusters` or `users`.

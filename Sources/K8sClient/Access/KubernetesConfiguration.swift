@@ -39,7 +39,8 @@ package struct KubernetesConfiguration: Sendable {
 
     /// The given kubeconfig, else `$KUBECONFIG`, else the pod's service account, else `~/.kube/config`.
     package static func load(
-        kubeconfig: String? = nil, context: String? = nil, environment: [String: String] = processEnvironment()
+        kubeconfig: String? = nil, context: String? = nil,
+        environment: [String: String] = processEnvironment()
     ) throws(Problem) -> KubernetesConfiguration {
         if let kubeconfig { return try Kubeconfig.load(kubeconfig, context: context) }
         if let path = environment["KUBECONFIG"], !path.isEmpty {
@@ -62,7 +63,8 @@ package struct KubernetesConfiguration: Sendable {
         guard let host = environment["KUBERNETES_SERVICE_HOST"], !host.isEmpty else {
             throw Problem("KUBERNETES_SERVICE_HOST is not set: not in a pod")
         }
-        let port = environment["KUBERNETES_SERVICE_PORT_HTTPS"] ?? environment["KUBERNETES_SERVICE_PORT"] ?? "443"
+        let port =
+            environment["KUBERNETES_SERVICE_PORT_HTTPS"] ?? environment["KUBERNETES_SERVICE_PORT"] ?? "443"
         guard TextFile.exists(folder + "/token") else {
             throw Problem("\(folder)/token is missing: is automountServiceAccountToken off?")
         }
@@ -117,7 +119,8 @@ enum TextFile {
         return String(text[first...last])
     }
 
-    static func bytes(_ path: String, limit: Int = 4 << 20) throws(KubernetesConfiguration.Problem) -> [UInt8] {
+    static func bytes(_ path: String, limit: Int = 4 << 20) throws(KubernetesConfiguration.Problem) -> [UInt8]
+    {
         let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw .init("\(path): \(unsafe String(cString: strerror(errno)))") }
         defer { close(file) }

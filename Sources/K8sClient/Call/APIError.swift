@@ -48,7 +48,8 @@ package enum APIError: Error, Sendable, CustomStringConvertible {
     /// From an HTTP answer; proxies answer without a Status.
     static func from(code: Int, body: [UInt8], retryAfter: String?) -> APIError {
         var status =
-            (try? JSONCoding.decode(Status.self, from: body)) ?? Status(code: code, message: Self.excerpt(body))
+            (try? JSONCoding.decode(Status.self, from: body))
+            ?? Status(code: code, message: Self.excerpt(body))
         status.code = code
         if let seconds = retryAfter.flatMap({ Int($0) }), status.details?.retryAfterSeconds == nil {
             status.details = status.details ?? Status.Details()
@@ -57,7 +58,9 @@ package enum APIError: Error, Sendable, CustomStringConvertible {
         return .status(status)
     }
 
-    private static func excerpt(_ body: [UInt8]) -> String { String(decoding: body.prefix(200), as: UTF8.self) }
+    private static func excerpt(_ body: [UInt8]) -> String {
+        String(decoding: body.prefix(200), as: UTF8.self)
+    }
 
     /// Any error of a call, as one of ours; cancellation stays what it is.
     static func wrapping(_ error: any Error) -> any Error {

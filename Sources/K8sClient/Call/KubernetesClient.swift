@@ -29,13 +29,16 @@ package struct KubernetesClient: Sendable {
         _ type: Object.Type = Object.self, _ name: String, namespace: String? = nil
     ) async throws -> Object? {
         do { return try await get(type, name, namespace: namespace) } catch let error as APIError
-        where error.isNotFound { return nil }
+            where error.isNotFound
+        { return nil }
     }
 
     @discardableResult
     package func create<Object: KubernetesResource>(_ object: Object) async throws -> Object {
         var object = object
-        if Object.resource.isNamespaced, object.metadata.namespace == nil { object.metadata.namespace = namespace }
+        if Object.resource.isNamespaced, object.metadata.namespace == nil {
+            object.metadata.namespace = namespace
+        }
         return try await typed(
             APIRequest("POST", path(Object.self, object.metadata.namespace), body: try json(object)))
     }
@@ -56,7 +59,8 @@ package struct KubernetesClient: Sendable {
 
     @discardableResult
     package func patch<Object: KubernetesResource>(
-        _ type: Object.Type = Object.self, _ name: String, namespace: String? = nil, subresource: String? = nil,
+        _ type: Object.Type = Object.self, _ name: String, namespace: String? = nil,
+        subresource: String? = nil,
         _ kind: PatchKind, _ body: JSONValue
     ) async throws -> Object {
         var request = APIRequest(
@@ -75,7 +79,8 @@ package struct KubernetesClient: Sendable {
 
     @discardableResult
     package func patchStatus<Object: KubernetesResource>(
-        _ type: Object.Type = Object.self, _ name: String, namespace: String? = nil, _ kind: PatchKind = .merge,
+        _ type: Object.Type = Object.self, _ name: String, namespace: String? = nil,
+        _ kind: PatchKind = .merge,
         _ body: JSONValue
     ) async throws -> Object {
         try await patch(type, name, namespace: namespace, subresource: "status", kind, body)
@@ -101,7 +106,9 @@ package struct KubernetesClient: Sendable {
             "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": .string(propagation.rawValue),
         ]
         if let uid { options.set(["preconditions", "uid"], to: .string(uid)) }
-        if let resourceVersion { options.set(["preconditions", "resourceVersion"], to: .string(resourceVersion)) }
+        if let resourceVersion {
+            options.set(["preconditions", "resourceVersion"], to: .string(resourceVersion))
+        }
         do {
             _ = try await send(APIRequest("DELETE", path(type, namespace, name), body: options))
             return true

@@ -28,7 +28,9 @@ struct JSONParser {
     }
 
     private mutating func skipSpace() {
-        while at < bytes.count, bytes[at] == 0x20 || bytes[at] == 0x0A || bytes[at] == 0x0D || bytes[at] == 0x09 {
+        while at < bytes.count,
+            bytes[at] == 0x20 || bytes[at] == 0x0A || bytes[at] == 0x0D || bytes[at] == 0x09
+        {
             at += 1
         }
     }
@@ -163,7 +165,9 @@ struct JSONParser {
         _ = take(UInt8(ascii: "-"))
         let leadingZero = at < bytes.count && bytes[at] == UInt8(ascii: "0")
         let whole = digits()
-        guard whole > 0, !(leadingZero && whole > 1) else { throw JSONError("expected a value", offset: start) }
+        guard whole > 0, !(leadingZero && whole > 1) else {
+            throw JSONError("expected a value", offset: start)
+        }
         var isWhole = true
         if take(UInt8(ascii: ".")) {
             isWhole = false
@@ -177,7 +181,9 @@ struct JSONParser {
         }
         let text = String(decoding: bytes[start..<at], as: UTF8.self)
         if isWhole, let value = Int64(text) { return .int(value) }
-        guard let value = Double(text), value.isFinite else { throw JSONError("number too large", offset: start) }
+        guard let value = Double(text), value.isFinite else {
+            throw JSONError("number too large", offset: start)
+        }
         return .double(value)
     }
 

@@ -1,4 +1,4 @@
-package import FoundationEssentials
+import FoundationEssentials
 package import YAML
 
 extension JSONValue: Codable {
@@ -68,7 +68,8 @@ package enum JSONCoding {
 
     private static func explain(_ error: DecodingError) -> String {
         func place(_ context: DecodingError.Context) -> String {
-            let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }.joined()
+            let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }
+                .joined()
             return path.isEmpty ? "" : " at \(path)"
         }
         switch error {
@@ -107,7 +108,8 @@ extension JSONValue {
         case .string(let value): .string(value)
         case .array(let values): .sequence(values.map(\.yaml))
         case .object(let fields):
-            .mapping(fields.sorted { $0.key < $1.key }.map { YAMLValue.Entry(key: $0.key, value: $0.value.yaml) })
+            .mapping(
+                fields.sorted { $0.key < $1.key }.map { YAMLValue.Entry(key: $0.key, value: $0.value.yaml) })
         }
     }
 }

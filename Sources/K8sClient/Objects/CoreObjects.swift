@@ -27,7 +27,9 @@ package struct Pod: KubernetesResource, Equatable {
         spec = Spec(nodeName: nodeName)
     }
 
-    package var isReady: Bool { status?.conditions.contains { $0.type == "Ready" && $0.status == "True" } ?? false }
+    package var isReady: Bool {
+        status?.conditions.contains { $0.type == "Ready" && $0.status == "True" } ?? false
+    }
 }
 
 /// `v1` ConfigMap.
@@ -72,7 +74,8 @@ package struct Role: KubernetesResource, Equatable {
         package var verbs: [String]
         @OrEmpty package var resourceNames: [String] = []
 
-        package init(apiGroups: [String], resources: [String], verbs: [String], resourceNames: [String] = []) {
+        package init(apiGroups: [String], resources: [String], verbs: [String], resourceNames: [String] = [])
+        {
             self.apiGroups = apiGroups
             self.resources = resources
             self.verbs = verbs

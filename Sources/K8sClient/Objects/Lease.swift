@@ -8,7 +8,8 @@ package struct Lease: KubernetesResource, Equatable {
         package var leaseTransitions: Int?
 
         package init(
-            holderIdentity: String? = nil, leaseDurationSeconds: Int? = nil, acquireTime: MicroTimestamp? = nil,
+            holderIdentity: String? = nil, leaseDurationSeconds: Int? = nil,
+            acquireTime: MicroTimestamp? = nil,
             renewTime: MicroTimestamp? = nil, leaseTransitions: Int? = nil
         ) {
             self.holderIdentity = holderIdentity

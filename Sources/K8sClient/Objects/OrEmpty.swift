@@ -29,7 +29,8 @@ extension OrEmpty: Codable where Value: EmptyCapable {
 }
 
 extension KeyedDecodingContainer {
-    package func decode<Value: EmptyCapable>(_: OrEmpty<Value>.Type, forKey key: Key) throws -> OrEmpty<Value> {
+    package func decode<Value: EmptyCapable>(_: OrEmpty<Value>.Type, forKey key: Key) throws -> OrEmpty<Value>
+    {
         OrEmpty(wrappedValue: try decodeIfPresent(Value.self, forKey: key) ?? Value())
     }
 }

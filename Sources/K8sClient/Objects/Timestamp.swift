@@ -52,7 +52,8 @@ package struct MicroTimestamp: Codable, Hashable, Comparable, Sendable, CustomSt
 
     package var description: String {
         let micros = String(microsecondsSinceEpoch - secondsSinceEpoch * 1_000_000)
-        return RFC3339.text(seconds: secondsSinceEpoch) + "." + String(repeating: "0", count: 6 - micros.count)
+        return RFC3339.text(seconds: secondsSinceEpoch) + "."
+            + String(repeating: "0", count: 6 - micros.count)
             + micros + "Z"
     }
 }
@@ -92,7 +93,8 @@ enum RFC3339 {
             }
             return value
         }
-        guard bytes.count >= 20, bytes[4] == 0x2D, bytes[7] == 0x2D, bytes[10] | 0x20 == 0x74, bytes[13] == 0x3A,
+        guard bytes.count >= 20, bytes[4] == 0x2D, bytes[7] == 0x2D, bytes[10] | 0x20 == 0x74,
+            bytes[13] == 0x3A,
             bytes[16] == 0x3A, let year = number(0, 4), let month = number(5, 2), let day = number(8, 2),
             let hour = number(11, 2), let minute = number(14, 2), let second = number(17, 2),
             (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60, second < 61
@@ -111,7 +113,8 @@ enum RFC3339 {
         var offset: Int64 = 0
         if at + 1 == bytes.count, bytes[at] | 0x20 == 0x7A {
             offset = 0
-        } else if at + 6 == bytes.count, bytes[at] == 0x2B || bytes[at] == 0x2D, let hours = number(at + 1, 2),
+        } else if at + 6 == bytes.count, bytes[at] == 0x2B || bytes[at] == 0x2D,
+            let hours = number(at + 1, 2),
             let minutes = number(at + 4, 2)
         {
             offset = (hours * 3_600 + minutes * 60) * (bytes[at] == 0x2D ? -1 : 1)

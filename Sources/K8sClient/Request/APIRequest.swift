@@ -11,7 +11,8 @@ package struct Selector: Hashable, Sendable {
 
     /// All of these labels with these values.
     package init(labels: [String: String], name: String? = nil) {
-        self.labels = labels.isEmpty
+        self.labels =
+            labels.isEmpty
             ? nil : labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
         fields = name.map { "metadata.name=\($0)" }
     }
@@ -75,7 +76,9 @@ package struct APIRequest: Equatable, Sendable {
     ) -> String {
         var path = resource.group.isEmpty ? "/api/" : "/apis/\(resource.group)/"
         path += resource.version
-        if resource.isNamespaced, let namespace { path += "/namespaces/" + PercentEncoding.component(namespace) }
+        if resource.isNamespaced, let namespace {
+            path += "/namespaces/" + PercentEncoding.component(namespace)
+        }
         path += "/" + resource.plural
         if let name { path += "/" + PercentEncoding.component(name) }
         if let subresource { path += "/" + subresource }

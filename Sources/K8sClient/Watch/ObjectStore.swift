@@ -119,6 +119,7 @@ final class ChangeBox: Sendable {
 /// The first element comes with the first whole list (all keys then), and one comes after each relist, if only an empty one.
 package struct InformerChanges: AsyncSequence, Sendable {
     package typealias Element = Set<ObjectKey>
+    package typealias Failure = Never
     let box: ChangeBox
     let lifetime: Lifetime
 
@@ -134,8 +135,8 @@ package struct InformerChanges: AsyncSequence, Sendable {
         let lifetime: Lifetime
         var signals: AsyncStream<Void>.Iterator
 
-        package mutating func next() async -> Set<ObjectKey>? {
-            guard await signals.next() != nil else { return nil }
+        package mutating func next(isolation actor: isolated (any Actor)?) async -> Set<ObjectKey>? {
+            guard await signals.next(isolation: actor) != nil else { return nil }
             return box.take()
         }
     }

@@ -6,7 +6,9 @@ package struct Backoff: Sendable {
     package var jitter: Double
     package private(set) var failures = 0
 
-    package init(initial: Duration = .milliseconds(200), maximum: Duration = .seconds(15), jitter: Double = 0.5) {
+    package init(
+        initial: Duration = .milliseconds(200), maximum: Duration = .seconds(15), jitter: Double = 0.5
+    ) {
         self.initial = initial
         self.maximum = maximum
         self.jitter = jitter
