@@ -20,7 +20,10 @@ package final class ChildProcess: Sendable {
     package let id: pid_t
     private let collected = Guarded(Collected())
 
-    /// Starts a program by its path; `environment` is added to the own one.
+    /// - Parameters:
+    ///   - program: The path of the program.
+    ///   - arguments: Without the program's name.
+    ///   - environment: Added to the own environment.
     package init(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws {
         var out: [Int32] = [0, 0]
         var err: [Int32] = [0, 0]
@@ -38,7 +41,7 @@ package final class ChildProcess: Sendable {
         unsafe words.append(nil)
         var variables = unsafe Self.environment(adding: environment).map { unsafe strdup($0) }
         unsafe variables.append(nil)
-        defer { unsafe (words + variables).forEach { unsafe free($0) } }
+        defer { for unsafeword in unsafe words + variables { unsafe free(word) } }
         var child: pid_t = 0
         let code = unsafe posix_spawn(&child, program, &actions, nil, words, variables)
         close(out[1])

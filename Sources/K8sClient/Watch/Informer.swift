@@ -5,9 +5,7 @@ package import Transport
 package struct InformerSettings: Sendable {
     /// How long the API keeps one watch open.
     package var watchTimeout: Duration = .seconds(60)
-    /// Nothing at all for this long: the connection is dead.
-    ///
-    /// A little over `watchTimeout` suits quiet objects.
+    /// Nothing at all for this long: the connection is dead. A little over `watchTimeout` suits quiet objects.
     package var idleTimeout: Duration = .seconds(70)
     package var backoff = Backoff()
 
