@@ -1,4 +1,98 @@
-/// Runs the controller until the task is cancelled or the leadership is lost.
+internal import DepthCacheAPI
+internal import K8sClient
+internal import Telemetry
+internal import Transport
+
+/// Runs the controller until the task is cancelled; throws when it cannot start or loses its leadership.
 package func runController(_ configuration: ControllerConfiguration) async throws {
-    throw ControllerError("fathom controller is not built yet")
+    let controller = try Controller(configuration)
+    try await controller.run()
+}
+
+/// The parts of the controller and the order in which they run.
+private struct Controller: Sendable {
+    private let configuration: ControllerConfiguration
+    private let metrics = ControllerMetrics()
+    private let health = Health(waitingFor: ["api": "nothing has been read from the Kubernetes API yet"])
+    private let client: KubernetesClient
+    private let http: HTTPClient
+    private let watch: ClusterWatch
+    private let log = Log("controller")
+
+    init(_ configuration: ControllerConfiguration) throws {
+        self.configuration = configuration
+        var access = try KubernetesConfiguration.load(kubeconfig: configuration.kubeconfig)
+        access.namespace = configuration.namespace
+        http = try HTTPClient()
+        client = KubernetesClient(configuration: access, http: http)
+        watch = ClusterWatch(client: client)
+    }
+
+    func run() async throws {
+        let loop = try EventLoop(name: "controller")
+        defer { loop.stop() }
+        let server = try HTTPServer(
+            HTTPServerConfiguration(host: configuration.host, port: configuration.port), loops: [loop],
+            handler: HealthEndpoint(health: health, metrics: metrics.registry))
+        defer { server.stop() }
+        configuration.onListening(server.port)
+        let leadership = Leadership(
+            client: client, configuration: configuration, leaseName: Fathom.leaderLeaseName, metrics: metrics)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await watch.run() }
+            group.addTask { try await reportHealth() }
+            group.addTask { try await leadership.run { try await lead() } }
+            defer { group.cancelAll() }
+            while let _ = try await group.next() { return }
+        }
+    }
+
+    /// A standby is ready too: it is there to take over.
+    private func reportHealth() async throws {
+        try await watch.waitUntilSynced()
+        while true {
+            health.setUnready("api", watch.problem)
+            try await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    /// What the leader does: one pass after every change, and one a second for what only time changes.
+    private func lead() async throws {
+        try await watch.waitUntilSynced()
+        let events = EventRecorder(
+            client: client, component: "fathom-controller", instance: configuration.identity)
+        let reconciler = Reconciler(
+            writer: KubernetesWriter(client: client, events: events), check: { _ in [] },
+            metrics: metrics)
+        let (wakeups, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { await events.run() }
+            group.addTask { await watch.forwardChanges { wake.yield() } }
+            group.addTask {
+                while true {
+                    wake.yield()
+                    try await Task.sleep(for: .seconds(1))
+                }
+            }
+            group.addTask { try await reconcile(reconciler, wakeups) }
+            while let _ = try await group.next() { return }
+        }
+    }
+
+    private func reconcile(_ reconciler: Reconciler, _ wakeups: AsyncStream<Void>) async throws {
+        var liveness = WorkerLiveness(duration: .seconds(Fathom.workerLeaseDurationSeconds))
+        var backoff = Backoff(initial: .milliseconds(200), maximum: .seconds(15))
+        for await _ in wakeups {
+            // Changes come in swarms; one pass serves them all.
+            try await Task.sleep(for: .milliseconds(20))
+            let now = ContinuousClock.now
+            let seen = watch.observe(&liveness, at: now)
+            if await reconciler.pass(seen, at: now, time: .now) {
+                backoff.reset()
+            } else {
+                try await Task.sleep(for: backoff.next())
+            }
+        }
+    }
 }

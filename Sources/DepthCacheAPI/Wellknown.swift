@@ -15,6 +15,8 @@ package enum Fathom {
 
 /// Label keys; their values are uids, never markets (options and non-ASCII symbols do not fit labels).
 package enum LabelKey {
+    /// Names a worker by its uid.
+    ///
     /// On a worker's Lease: its pod uid. On a DepthCacheReplica: the uid of the worker that has to keep it.
     package static let worker = "fathom.dev/worker"
     /// On a DepthCacheReplica: the uid of the DepthCache that it is a copy for.

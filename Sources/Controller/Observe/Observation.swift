@@ -42,7 +42,9 @@ struct Observation: Sendable {
         return verdict == .live ? .live : .unproven
     }
 
-    /// The same for the planner. A copy's status is worth nothing unless the running incarnation of a worker that is not
+    /// The same for the planner.
+    ///
+    /// A copy's status is worth nothing unless the running incarnation of a worker that is not
     /// lost said it.
     func placementState(violations: [String: [SpecViolation]]) -> PlacementState {
         let byUID = Dictionary(workers.map { ($0.record.uid, $0) }, uniquingKeysWith: { $1 })
