@@ -135,7 +135,6 @@ struct SocketTests {
             try rig.connect("/binance.com/stream?streams=btcusdt@depth@100ms/ethusdt@depth@100ms", wrapped),
             try rig.connect("/binance.com/ws/btcusdt@depth@100ms", raw),
         ]
-        Task { try await Task.sleep(for: .seconds(2)); print("DBG", wrapped.close as Any, wrapped.messages.count) }
         try await until("frames on both") { wrapped.messages.count > 3 && raw.messages.count > 3 }
         #expect(wrapped.messages.allSatisfy { $0.starts(with: Array("{\"stream\":\"".utf8)) })
         #expect(raw.messages.allSatisfy { $0.starts(with: Array("{\"e\":\"depthUpdate\"".utf8)) })

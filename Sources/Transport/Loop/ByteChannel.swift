@@ -24,6 +24,8 @@ protocol ByteChannelHandler: AnyObject {
     private var closeReason: String?
     private var isOpen = false
     private var hasSaidClosed = false
+    /// The TLS of a connection that we opened; accepted ones have it in libwebsockets.
+    private var tls: TLSClientFilter?
 
     /// At most this much is given to the socket at once.
     private static let writeSize = 256 << 10
@@ -59,10 +61,41 @@ protocol ByteChannelHandler: AnyObject {
         }
     }
 
+    /// Speaks TLS from the first byte on; before connecting.
+    func use(_ filter: TLSClientFilter) { tls = filter }
+
     private func opened() {
         guard !isOpen else { return }
         isOpen = true
-        handler?.channelOpened()
+        guard let tls else {
+            handler?.channelOpened()
+            return
+        }
+        do throws(TransportError) { add(try tls.start()) } catch { fail(error) }
+    }
+
+    private func add(_ bytes: [UInt8]) {
+        guard unsafe wsi != nil, !bytes.isEmpty else { return }
+        output.append(contentsOf: bytes)
+        unsafe lws_callback_on_writable(wsi)
+    }
+
+    private func fail(_ error: TransportError) {
+        close(error.message, afterOutput: false)
+    }
+
+    /// Takes bytes from the network, through TLS where we have it.
+    private func received(_ bytes: UnsafeRawBufferPointer) {
+        guard let tls else {
+            if !closesAfterOutput { unsafe handler?.channelReceived(bytes) }
+            return
+        }
+        do throws(TransportError) {
+            let goesOn = try unsafe tls.receive(
+                bytes, send: { self.add($0) }, opened: { self.handler?.channelOpened() },
+                received: { if !self.closesAfterOutput { unsafe self.handler?.channelReceived($0) } })
+            if !goesOn { close("closed by the peer", afterOutput: false) }
+        } catch { fail(error) }
     }
 
     // MARK: Writing
@@ -70,14 +103,14 @@ protocol ByteChannelHandler: AnyObject {
     /// Adds to the output and lets it leave at the loop's next turn, together with what else is added until then.
     func write(_ bytes: [UInt8]) {
         guard unsafe wsi != nil, !closesAfterOutput else { return }
-        output.append(contentsOf: bytes)
+        output.append(contentsOf: tls?.encrypt(bytes) ?? bytes)
         unsafe lws_callback_on_writable(wsi)
     }
 
     /// Adds to the output and sends at once what the socket takes.
     func writeNow(_ bytes: [UInt8]) {
         guard unsafe wsi != nil, !closesAfterOutput else { return }
-        output.append(contentsOf: bytes)
+        output.append(contentsOf: tls?.encrypt(bytes) ?? bytes)
         if flush() { unsafe lws_callback_on_writable(wsi) }
     }
 
@@ -132,7 +165,7 @@ protocol ByteChannelHandler: AnyObject {
             opened()
         case LWS_CALLBACK_RAW_RX:
             opened()
-            if !closesAfterOutput { unsafe handler?.channelReceived(bytes) }
+            unsafe received(bytes)
         case LWS_CALLBACK_RAW_WRITEABLE:
             return writeable()
         case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:

@@ -33,19 +33,6 @@ extension EventLoop {
         }
     }
 
-    /// The vhost of connections that we open, trusting `authorityFile` (the system's authorities without one).
-    func clientVhost(authorityFile: String?) -> OpaquePointer? {
-        let name = "client \(authorityFile ?? "")"
-        if let known = unsafe lws_get_vhost_by_name(context, name) { return unsafe known }
-        var info = unsafe lws_context_creation_info()
-        unsafe info.port = -1
-        unsafe info.protocols = UnsafePointer(LoopProtocols.shared.pointer)
-        unsafe info.options = UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT)
-        unsafe info.vhost_name = ConstantCString(name).constant
-        if let authorityFile { unsafe info.client_ssl_ca_filepath = ConstantCString(authorityFile).constant }
-        return unsafe lws_create_vhost(context, &info)
-    }
-
     func adopt(_ socket: Int32, into channel: ByteChannel, tls: TLSServerSettings?) -> Bool {
         let name = tls.map(Self.name) ?? "default"
         guard let vhost = unsafe lws_get_vhost_by_name(context, name) else {

@@ -60,10 +60,13 @@ extension WebSocket {
     private func dial(_ place: Place, _ tls: TLSClientSettings, timeout: Duration) {
         let channel = ByteChannel(loop: loop, handler: self)
         use(channel)
-        if !channel.connect(host: place.host, port: place.port, tls: place.isTLS ? tls : nil) {
-            channelClosed("\(place.host):\(place.port): no connection could be begun")
-            return
-        }
+        var refusal: String?
+        do throws(TransportError) {
+            let begun = try channel.connect(
+                host: place.host, port: place.port, tls: place.isTLS ? tls : nil)
+            if !begun { refusal = "no connection could be begun" }
+        } catch { refusal = error.message }
+        if let refusal { return channelClosed("\(place.host):\(place.port): \(refusal)") }
         loop.schedule(after: timeout) { [weak self] in
             guard let self, !isOpen else { return }
             abort("\(place.host):\(place.port): not connected within \(timeout.components.seconds) s")
@@ -73,35 +76,24 @@ extension WebSocket {
 
 extension ByteChannel {
     /// Begins to connect; false if libwebsockets refused at once. The result comes to the handler.
-    func connect(host: String, port: Int, tls: TLSClientSettings?) -> Bool {
-        guard let vhost = unsafe loop.clientVhost(authorityFile: tls?.authorityFile) else { return false }
+    func connect(host: String, port: Int, tls: TLSClientSettings?) throws(TransportError) -> Bool {
+        if let tls { use(try TLSClientFilter(host: host, settings: tls)) }
+        guard let vhost = unsafe lws_get_vhost_by_name(loop.context, "default") else { return false }
         var info = unsafe lws_client_connect_info()
         unsafe info.context = unsafe loop.context
         unsafe info.vhost = unsafe vhost
         unsafe info.port = Int32(port)
-        if let tls {
-            var flags = Int32(LCCSCF_USE_SSL.rawValue)
-            if tls.skipsVerification {
-                flags |=
-                    Int32(LCCSCF_ALLOW_SELFSIGNED.rawValue)
-                    | Int32(LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK.rawValue)
-            }
-            unsafe info.ssl_connection = flags
-        }
         let box = unsafe Unmanaged.passRetained(ConnectionBox(self))
         unsafe info.opaque_user_data = unsafe box.toOpaque()
         return unsafe host.withCString { host in
             unsafe "RAW".withCString { method in
-                unsafe "http/1.1".withCString { alpn in
-                    unsafe info.address = unsafe host
-                    unsafe info.host = unsafe host
-                    unsafe info.method = unsafe method
-                    unsafe info.alpn = unsafe alpn
-                    unsafe info.local_protocol_name = unsafe UnsafePointer(LoopProtocols.name.pointer)
-                    guard let made = unsafe lws_client_connect_via_info(&info) else { return false }
-                    unsafe attach(made)
-                    return true
-                }
+                unsafe info.address = unsafe host
+                unsafe info.host = unsafe host
+                unsafe info.method = unsafe method
+                unsafe info.local_protocol_name = unsafe UnsafePointer(LoopProtocols.name.pointer)
+                guard let made = unsafe lws_client_connect_via_info(&info) else { return false }
+                unsafe attach(made)
+                return true
             }
         }
     }

@@ -1,0 +1,54 @@
+/// Puts TLS between a plain channel and its handler: the handler sees an open channel only once the handshake is done.
+// Safe because: used on its loop's thread only.
+@safe final class TLSClientFilter {
+    private let session: TLSClientSession
+    private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
+
+    init(host: String, settings: TLSClientSettings) throws(TransportError) {
+        session = try TLSClientSession(host: host, settings: settings)
+    }
+
+    deinit { unsafe scratch.deallocate() }
+
+    var isEstablished: Bool { session.isEstablished }
+
+    /// The first bytes of the handshake.
+    func start() throws(TransportError) -> [UInt8] {
+        _ = try session.shakeHands()
+        return session.takeOutput()
+    }
+
+    /// What `bytes` become on the wire.
+    func encrypt(_ bytes: [UInt8]) -> [UInt8] {
+        session.write(bytes)
+        return session.takeOutput()
+    }
+
+    /// Takes ciphertext; `send` gets what must be answered, `opened` is called when the handshake is done, `received` with
+    /// what was decrypted. False if the connection must end.
+    func receive(
+        _ bytes: UnsafeRawBufferPointer, send: ([UInt8]) -> Void, opened: () -> Void,
+        received: (UnsafeRawBufferPointer) -> Void
+    ) throws(TransportError) -> Bool {
+        unsafe session.feed(bytes)
+        if !session.isEstablished {
+            let isDone = try session.shakeHands()
+            send(session.takeOutput())
+            guard isDone else { return true }
+            opened()
+        }
+        while true {
+            var filled = 0
+            var last = 1
+            while unsafe filled < scratch.count, last > 0 {
+                last = unsafe session.read(into: UnsafeMutableRawBufferPointer(rebasing: scratch[filled...]))
+                filled += max(0, last)
+            }
+            if filled > 0 { unsafe received(UnsafeRawBufferPointer(rebasing: scratch[..<filled])) }
+            if last <= 0 {
+                send(session.takeOutput())
+                return last == 0
+            }
+        }
+    }
+}
