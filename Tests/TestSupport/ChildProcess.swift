@@ -41,7 +41,7 @@ package final class ChildProcess: Sendable {
         unsafe words.append(nil)
         var variables = unsafe Self.environment(adding: environment).map { unsafe strdup($0) }
         unsafe variables.append(nil)
-        defer { for unsafeword in unsafe words + variables { unsafe free(word) } }
+        defer { unsafe (words + variables).forEach { unsafe free($0) } }
         var child: pid_t = 0
         let code = unsafe posix_spawn(&child, program, &actions, nil, words, variables)
         close(out[1])
