@@ -84,10 +84,10 @@ private func until(_ words: Comment, _ holds: () async throws -> Bool) async thr
 struct SocketTests {
     @Test(arguments: [
         ("/binance.com/stream", "/binance.com/api/v3", "binance.com", "BTCUSDT", "btcusdt@depth@100ms"),
-        ("/binance.com/ws", "/binance.com/api/v3", "binance.com", "ETHUSDT", "ethusdt@depth"),
+        ("/binance.com/ws", "/binance.com/api/v3", "binance.com", "ETHUSDT", "ethusdt@depth@100ms"),
         (
             "/binance.com-futures/public/stream", "/binance.com-futures/fapi/v1", "binance.com-futures",
-            "BTCUSDT", "btcusdt@depth"
+            "BTCUSDT", "btcusdt@depth@500ms"
         ),
         (
             "/binance.com-coin_futures/stream", "/binance.com-coin_futures/dapi/v1",
@@ -114,8 +114,8 @@ struct SocketTests {
         #expect(reply.status == 200)
         #expect(reply.headers.value(of: "x-mbx-used-weight-1m") != nil)
         let snapshot = try NaiveClient.snapshot(reply.body)
-        let enough = listener.messages.count + 20
-        try await until("twenty more frames") { listener.messages.count >= enough }
+        let enough = listener.messages.count + 8
+        try await until("eight more frames") { listener.messages.count >= enough }
         socket.close()
         let messages = listener.messages
         #expect(String(decoding: try #require(messages.first), as: UTF8.self) == #"{"result":null,"id":1}"#)

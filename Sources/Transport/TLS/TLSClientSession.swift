@@ -98,7 +98,9 @@ internal import Glibc
         if verdict != 0, let text = unsafe X509_verify_cert_error_string(verdict) {
             return unsafe String(cString: text)
         }
-        guard let text = unsafe ERR_reason_error_string(ERR_peek_last_error()) else { return "the peer ended it" }
+        guard let text = unsafe ERR_reason_error_string(ERR_peek_last_error()) else {
+            return "the peer ended it"
+        }
         return unsafe String(cString: text)
     }
 
