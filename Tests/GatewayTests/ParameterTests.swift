@@ -8,7 +8,7 @@ struct ParameterTests {
     @Test(
         arguments: [
             ("market=A", "A"), ("x=1&market=A&y", "A"), ("market=A&market=B", "B"), ("market=", ""),
-            ("market", ""), ("m%61rket=%41%2B+b", "A+b"), ("market=%E5%B8%81", "币"), ("market=%", "%"),
+            ("market", ""), ("m%61rket=%41%2B+b", "A+ b"), ("market=%E5%B8%81", "币"), ("market=%", "%"),
             ("market=A%26desired_quantity%3D7", "A&desired_quantity=7"), ("market=%zz%4", "%zz%4"),
             ("market=a=b", "a=b"), ("&&market=A&", "A"), ("markets=A", nil), ("Market=A", nil), ("", nil),
             ("market=A&market=", ""),

@@ -1,0 +1,21 @@
+internal import DepthCacheAPI
+
+/// What the gateway writes to, and asks of, the Kubernetes API.
+protocol DepthCacheStore: Sendable {
+    /// Creates the object under its deterministic name.
+    func create(_ spec: DepthCacheSpec) async throws(StoreError) -> CachePicture
+    /// Deletes exactly this object; one that is gone already is no error.
+    func delete(_ cache: CachePicture) async throws(StoreError)
+    /// The object that a gateway would have created for the market.
+    func find(_ key: MarketKey) async throws(StoreError) -> CachePicture?
+    func list() async throws(StoreError) -> [CachePicture]
+}
+
+/// Why the Kubernetes API did not do as it was asked.
+enum StoreError: Error, Equatable {
+    case alreadyExists
+    /// It answered, and refused.
+    case refused(String)
+    /// It did not answer.
+    case unavailable(String)
+}

@@ -1,0 +1,33 @@
+internal import DepthCacheAPI
+
+/// Which exchanges and markets exist, as far as is known; what is not known is not refused.
+struct MarketDirectory: Sendable {
+    /// In the spelling that clients use.
+    var exchanges: [String]
+    /// Markets in upper case, by exchange in lower case; absent until the list has been published.
+    var markets: [String: Set<String>] = [:]
+
+    init(exchanges: [String] = Self.allExchanges) { self.exchanges = exchanges }
+
+    static let allExchanges = [
+        "binance.com", "binance.com-coin_futures", "binance.com-futures", "binance.com-futures-testnet",
+        "binance.com-isolated_margin", "binance.com-isolated_margin-testnet", "binance.com-margin",
+        "binance.com-margin-testnet", "binance.com-testnet", "binance.com-vanilla-options",
+        "binance.com-vanilla-options-testnet", "binance.us", "trbinance.com",
+    ]
+
+    /// Why `exchange` cannot be meant; nil if it is known.
+    func problem(exchange: String) -> ParameterProblem? {
+        let wanted = exchange.asciiLowercased
+        guard !exchanges.contains(where: { $0.asciiLowercased == wanted }) else { return nil }
+        let known = exchanges.joined(separator: ", ")
+        return ParameterProblem(name: "exchange", expected: "one of \(known)", was: exchange)
+    }
+
+    func problem(market: String, of exchange: String) -> ParameterProblem? {
+        guard let known = markets[exchange.asciiLowercased], !known.contains(market.asciiUppercased) else {
+            return nil
+        }
+        return ParameterProblem(name: "market", expected: "a market of \(exchange)", was: market)
+    }
+}

@@ -1,0 +1,165 @@
+internal import DepthCacheAPI
+
+/// A loop's connection to one worker, as the forwarding needs it; every call happens on the loop.
+protocol WorkerLink: AnyObject {
+    var condition: LinkCondition { get }
+    /// Why the link is not up, for people.
+    var trouble: String { get }
+    /// Sends a book query; the completion is called once, on the loop, with the answer's payload or a reason.
+    func ask(
+        _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
+}
+
+/// Why a worker gave no answer.
+struct WorkerLinkError: Error, Equatable {
+    var reason: String
+}
+
+/// A replica that was tried, or passed over, in vain.
+struct ReplicaFailure: Equatable {
+    var index: Int
+    var detail: String
+}
+
+/// What became of a forwarded query.
+enum BookOutcome {
+    case served(ArraySlice<UInt8>, by: Int, after: [ReplicaFailure])
+    case outOfSync(reason: String)
+    case unreachable([ReplicaFailure])
+    case badRequest(parameter: String, message: String)
+}
+
+/// One query on its way: tries replica after replica until one serves it or the time is up.
+///
+/// Bound to its loop. A replica that stays silent is not given up: the next one is asked beside it, and whoever answers
+/// first is believed.
+final class BookRequest {
+    /// A worker that has not answered for so long is doubted.
+    static let doubtAfter = Duration.milliseconds(600)
+    /// How long links that are just being made are waited for when there is nothing else.
+    static let connectPatience = Duration.seconds(1)
+
+    let route: MarketRoute
+    private let payload: [UInt8]
+    private let links: [(any WorkerLink)?]
+    private let start: ContinuousClock.Instant
+    private let deadline: ContinuousClock.Instant
+    private var waiting: [Int]
+    private var asked: [Int] = []
+    private var lastAsked: ContinuousClock.Instant
+    private var failures: [ReplicaFailure] = []
+    private var reasons: [String] = []
+    private var completion: ((BookOutcome) -> Void)?
+
+    init(
+        route: MarketRoute, payload: [UInt8], links: [(any WorkerLink)?], deadline: Duration,
+        now: ContinuousClock.Instant, completion: @escaping (BookOutcome) -> Void
+    ) {
+        self.route = route
+        self.payload = payload
+        self.links = links
+        self.completion = completion
+        start = now
+        lastAsked = now
+        self.deadline = now + deadline
+        waiting = []
+        let candidates = zip(route.replicas, links).map { replica, link in
+            ReplicaChoice.Candidate(condition: link?.condition ?? .down, isRunning: replica.isRunning)
+        }
+        let turn = route.nextTurn()
+        waiting = ReplicaChoice.order(candidates, turn: turn)
+        if let index = ReplicaChoice.passedOver(candidates, turn: turn) {
+            failures.append(ReplicaFailure(index: index, detail: trouble(index)))
+        }
+    }
+
+    var isDone: Bool { completion == nil }
+
+    /// Asks the next replica that can be asked, or ends when none is left and none may still answer.
+    func advance(_ now: ContinuousClock.Instant) {
+        guard !isDone else { return }
+        if let position = waiting.firstIndex(where: { isReachable($0) }) {
+            ask(waiting.remove(at: position), now)
+        } else if asked.isEmpty {
+            let mayConnect =
+                now - start < Self.connectPatience && waiting.contains { links[$0]?.condition == .connecting }
+            if !mayConnect { conclude() }
+        }
+    }
+
+    /// Looks after the request from time to time: gives up at the deadline, asks others beside a silent one.
+    func check(_ now: ContinuousClock.Instant) {
+        guard !isDone else { return }
+        guard now < deadline else { return conclude() }
+        guard let latest = asked.last else { return advance(now) }
+        let isDoubtful = now - lastAsked >= Self.doubtAfter || links[latest]?.condition == .suspect
+        guard isDoubtful, waiting.contains(where: { links[$0]?.condition == .up }) else { return }
+        note(latest, "silent for \((now - start) / .milliseconds(1)) ms")
+        advance(now)
+    }
+
+    private func ask(_ index: Int, _ now: ContinuousClock.Instant) {
+        asked.append(index)
+        lastAsked = now
+        links[index]?.ask(payload, timeout: deadline - now) { [self] in finish(index, $0) }
+    }
+
+    private func finish(_ index: Int, _ result: Result<[UInt8], WorkerLinkError>) {
+        guard !isDone else { return }
+        asked.removeAll { $0 == index }
+        switch result {
+        case .failure(let error): note(index, error.reason)
+        case .success(let bytes):
+            do {
+                switch try BookAnswer(decoding: bytes) {
+                case .served(let json):
+                    return end(.served(json, by: index, after: failures.filter { $0.index != index }))
+                case .badRequest(let parameter, let message):
+                    return end(.badRequest(parameter: parameter, message: message))
+                case .notSynchronized(let reason):
+                    reasons.append(reason)
+                    note(index, "#6000 out of sync: \(reason)")
+                case .notHere:
+                    reasons.append("the replica has not started on \(route.replicas[index].workerName)")
+                    note(index, "has no replica of the market")
+                }
+            } catch {
+                note(index, "unreadable answer: \(error)")
+            }
+        }
+        advance(.now)
+    }
+
+    private func isReachable(_ index: Int) -> Bool {
+        guard let condition = links[index]?.condition else { return false }
+        return condition == .up || condition == .suspect
+    }
+
+    private func conclude() {
+        for index in route.replicas.indices where !failures.contains(where: { $0.index == index }) {
+            note(
+                index,
+                asked.contains(index)
+                    ? "no answer within \((deadline - start) / .milliseconds(1)) ms" : trouble(index))
+        }
+        end(reasons.isEmpty ? .unreachable(failures) : .outOfSync(reason: reasons.joined(separator: "; ")))
+    }
+
+    private func end(_ outcome: BookOutcome) {
+        let completion = completion
+        self.completion = nil
+        completion?(outcome)
+    }
+
+    private func note(_ index: Int, _ detail: String) {
+        if let known = failures.firstIndex(where: { $0.index == index }) {
+            failures[known].detail = detail
+        } else {
+            failures.append(ReplicaFailure(index: index, detail: detail))
+        }
+    }
+
+    private func trouble(_ index: Int) -> String {
+        links[index]?.trouble ?? "its worker has no Lease with an endpoint"
+    }
+}
