@@ -1,0 +1,174 @@
+internal import DepthCacheAPI
+internal import K8sClient
+internal import Telemetry
+
+/// What all loops of a gateway share.
+struct GatewayService: Sendable {
+    var directory: ClusterDirectory
+    var markets: Guarded<MarketDirectory>
+    var pages: ClusterPages
+    var loopback: LoopbackGuard
+    var metrics: GatewayMetrics
+    var requestDeadline: Duration = .seconds(5)
+    var namespace = "default"
+    /// Unix seconds.
+    var wallClock: @Sendable () -> Double
+
+    var own: PodName { PodName(name: pages.gateway.name, uid: pages.gateway.uid) }
+}
+
+/// Answers the requests of one loop; bound to it, together with the loop's links.
+///
+/// Book queries never leave the loop. What needs the Kubernetes API runs as a task and answers from there.
+actor Dispatcher {
+    typealias Members = [(String, JSONFragment)]
+    nonisolated let service: GatewayService
+    private nonisolated let executor: any SerialExecutor
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
+
+    var links: [String: any WorkerLink] = [:]
+    private var inFlight: [BookRequest] = []
+
+    init(service: GatewayService, on executor: any SerialExecutor) {
+        self.service = service
+        self.executor = executor
+    }
+
+    func handle(
+        _ request: GatewayRequest, origin: String?, fetchSite: String?,
+        reply: @escaping @Sendable (GatewayReply) -> Void
+    ) {
+        guard let endpoint = Endpoint(path: request.path) else { return reject(.notFound, reply) }
+        guard endpoint.methods.contains(request.method) else {
+            return reject(.methodNotAllowed(endpoint.methods), reply)
+        }
+        if let reason = service.loopback.refusal(
+            host: request.host, origin: origin, fetchSite: fetchSite, changesState: endpoint.changesState)
+        {
+            return reject(.forbidden(reason), reply)
+        }
+        switch endpoint {
+        case .getAsks: forward(request, endpoint, .asks, reply)
+        case .getBids: forward(request, endpoint, .bids, reply)
+        case .list, .depthCache, .cluster, .credentials, .test: read(request, endpoint, reply)
+        case .create, .createMany, .stop: change(request, endpoint, reply)
+        }
+    }
+
+    private func reject(_ answer: GatewayReply, _ reply: @Sendable (GatewayReply) -> Void) {
+        service.metrics.rejected.increment()
+        reply(answer)
+    }
+
+    /// Looks after all queries under way; called some twenty times a second.
+    func check(_ now: ContinuousClock.Instant = .now) {
+        for request in inFlight { request.check(now) }
+        inFlight.removeAll(where: \.isDone)
+    }
+
+    var queriesUnderWay: Int { inFlight.count { !$0.isDone } }
+}
+
+// MARK: - Books
+extension Dispatcher {
+    private func forward(
+        _ request: GatewayRequest, _ endpoint: Endpoint, _ side: BookSide,
+        _ reply: @escaping @Sendable (GatewayReply) -> Void
+    ) {
+        let query: BookQuery
+        do throws(ParameterProblem) {
+            query = try request.bookQuery(side)
+        } catch {
+            return finish(
+                request, endpoint, .badRequest, Envelope.error(.badQueryParameter, endpoint.event, error.description),
+                reply)
+        }
+        let key = MarketKey(exchange: query.exchange, market: query.market)
+        if let route = service.directory.table.routes[key] { return ask(route, query, request, endpoint, reply) }
+        Task {
+            do throws(StoreError) {
+                if let route = try await service.directory.lookUp(key) {
+                    return ask(route, query, request, endpoint, reply)
+                }
+                let text = "DepthCache '\(query.market)' for '\(query.exchange)' not found!"
+                let hint = service.markets.withLock { $0 }.problem(exchange: query.exchange)?.description
+                let message = hint.map { "\(text) \($0)" } ?? text
+                finish(request, endpoint, .notFound, Envelope.error(.notFound, endpoint.event, message), reply)
+            } catch {
+                let members = CacheAdministration.unavailable(endpoint.event, "\(error)")
+                finish(request, endpoint, .apiAway, members, reply)
+            }
+        }
+    }
+
+    private func ask(
+        _ route: MarketRoute, _ query: BookQuery, _ request: GatewayRequest, _ endpoint: Endpoint,
+        _ reply: @escaping @Sendable (GatewayReply) -> Void
+    ) {
+        guard !route.replicas.isEmpty else {
+            let message = "No DCN found for '\(query.market)' on '\(query.exchange)'!"
+            return finish(request, endpoint, .unplaced, Envelope.error(.noReplicaPlaced, endpoint.event, message), reply)
+        }
+        var query = query
+        query.exchange = route.cache.exchange
+        query.market = route.cache.market
+        let shown = "DepthCache '\(query.market)' for '\(query.exchange)'"
+        let book = BookRequest(
+            route: route, payload: query.encoded(), links: route.replicas.map { links[$0.workerUID] },
+            deadline: service.requestDeadline, now: request.start
+        ) { [self] outcome in
+            service.metrics.latency.observe(ContinuousClock.now - request.start)
+            answer(outcome, route, shown, request, endpoint, reply)
+        }
+        book.advance(request.start)
+        guard !book.isDone else { return }
+        inFlight.append(book)
+    }
+
+    private func answer(
+        _ outcome: BookOutcome, _ route: MarketRoute, _ shown: String, _ request: GatewayRequest,
+        _ endpoint: Endpoint, _ reply: @Sendable (GatewayReply) -> Void
+    ) {
+        let event = endpoint.event
+        switch outcome {
+        case .served(let json, let index, let failures):
+            service.metrics.count(endpoint, failures.isEmpty ? .ok : .failover)
+            var extra: Members = []
+            if request.wantsDebug {
+                extra.append(("debug", request.debug([service.own, route.replicas[index].podName])))
+            }
+            if !failures.isEmpty {
+                service.metrics.failovers.increment()
+                extra.append(("error_id", JSONFragment(ErrorID.servedAfterFailover.rawValue)))
+                extra.append(("error", JSONFragment(Self.failoverText(failures, route))))
+            }
+            reply(GatewayReply(body: Envelope.splice(extra, into: json)))
+        case .outOfSync(let reason):
+            let message = "\(shown) is out of sync! \(reason)"
+            finish(request, endpoint, .outOfSync, Envelope.error(.notSynchronized, event, message), reply)
+        case .unreachable(let failures):
+            let requests = failures.map { failure -> JSONFragment in
+                let worker = route.replicas[failure.index].worker
+                return JSONFragment([
+                    JSONFragment(worker?.address ?? ""), JSONFragment(worker?.port ?? 0),
+                    JSONFragment(failure.detail),
+                ])
+            }
+            let members = Envelope.error(
+                .noWorkerReachable, event, "No DCN has responded to the request!",
+                [("requests", JSONFragment(requests))])
+            finish(request, endpoint, .unreachable, members, reply)
+        case .badRequest(let parameter, let message):
+            let text = "Invalid parameter \(parameter): \(message)"
+            finish(request, endpoint, .badRequest, Envelope.error(.badQueryParameter, event, text), reply)
+        }
+    }
+
+    static func failoverText(_ failures: [ReplicaFailure], _ route: MarketRoute) -> String {
+        let pods = failures.map { failure in
+            let pod = route.replicas[failure.index].podName
+            return "pod=\(pod.name) (uid=\(pod.uid)) — \(failure.detail)"
+        }
+        return "Data served after \(failures.count) DCN failure(s): \(pods.joined(separator: "; "))"
+    }
+}
