@@ -1,4 +1,63 @@
+internal import DepthCacheAPI
+internal import FoundationEssentials
+internal import K8sClient
+internal import Telemetry
+internal import Transport
+
 /// Serves clients until the task is cancelled: accepts queries, chooses replicas, forwards over the links, replies.
 package func runGateway(_ configuration: GatewayConfiguration) async throws {
-    _ = configuration
+    let log = Log("gateway")
+    let access = try KubernetesConfiguration.load(kubeconfig: configuration.kubeconfig)
+    var client = KubernetesClient(configuration: access, http: try HTTPClient())
+    client.timeout = .seconds(5)
+    let health = Health(waitingFor: ["cluster": "the cluster's state has not been read yet"])
+    let markets = Guarded(MarketDirectory())
+    let directory = ClusterDirectory(store: KubernetesDepthCacheStore(client: client))
+    let identity = LinkIdentity(
+        role: .gateway, name: configuration.name, uid: configuration.uid, incarnation: Digest.hex(try Digest.random(8)))
+    let runtime = try GatewayRuntime(
+        configuration, directory: directory, markets: markets, health: health,
+        links: LinkSettings(identity: identity, keys: try LinkKeyFile(path: configuration.linkKeyFile).keys))
+    log.info("Serving", ["host": configuration.host, "port": "\(runtime.port)", "namespace": client.namespace])
+    configuration.onListening?(runtime.port, runtime.healthPort)
+    let watcher = ClusterWatcher(client: client, directory: directory, markets: markets, health: health)
+    await watcher.run()  // until the task is cancelled
+    health.setUnready("stopping", "the gateway is stopping")
+    log.info("Stopping", ["grace": "\(configuration.drainGrace)"])
+    // The task is cancelled: only a task of its own can still wait.
+    await Task.detached {
+        try? await Task.sleep(for: configuration.drainGrace)
+        await runtime.stop(grace: .seconds(2))
+    }.value
+}
+
+/// The file with the link's key as hexadecimal digits and, on a second line, the previous key; read again when it changes.
+struct LinkKeyFile: Sendable {
+    let keys: @Sendable () -> LinkKeys
+
+    init(path: String) throws {
+        let last = Guarded(try Self.read(path))
+        keys = {
+            guard let new = try? Self.read(path) else { return last.withLock { $0 } }
+            last.withLock { $0 = new }
+            return new
+        }
+    }
+
+    private static func read(_ path: String) throws -> LinkKeys {
+        let problem = TransportError("expected hexadecimal digits in the link key file \(path)", source: .ours)
+        let text: String
+        do {
+            text = try String(contentsOf: URL(filePath: path), encoding: .utf8)
+        } catch {
+            throw TransportError("cannot read the link key file \(path): \(error)", source: .ours)
+        }
+        var keys: [[UInt8]] = []
+        for line in text.split(whereSeparator: \.isWhitespace) {
+            guard let key = Digest.bytes(hex: line) else { throw problem }
+            keys.append(key)
+        }
+        guard let current = keys.first, current.count >= 16 else { throw problem }
+        return LinkKeys(current: current, previous: keys.dropFirst().first)
+    }
 }

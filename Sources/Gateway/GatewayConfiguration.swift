@@ -12,11 +12,11 @@ package struct GatewayConfiguration: Sendable {
     package var port = 42081
     /// Health and metrics, kept apart from clients; port 0 is any, nil is none.
     package var healthHost = "127.0.0.1"
-    package var healthPort: Int?
+    package var healthPort: Int? = 0
     package var loopCount = 1
     /// Other values of `Host` that are accepted while listening on loopback.
     package var allowedHosts: [String] = []
-    package var maximumHeaderBytes = 64 * 1024
+    package var maximumHeaderBytes = 128 * 1024
     package var maximumBodyBytes = 4 * 1024 * 1024
 
     // Whom it talks to.

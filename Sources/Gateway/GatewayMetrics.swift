@@ -1,4 +1,5 @@
 internal import Telemetry
+internal import Transport
 
 /// The gateway's metrics, with every handle made beforehand: none is looked up on the way of a query.
 final class GatewayMetrics: Sendable {
@@ -8,35 +9,61 @@ final class GatewayMetrics: Sendable {
     /// Requests that were refused before an endpoint saw them: unknown path, wrong method, foreign page.
     let rejected: Counter
     private let requests: [Counter]
-    let links: [LinkCondition: Gauge]
+    private let links: [LinkCondition: Gauge]
+    private let linksByLoop = Guarded<[Int: [LinkCondition: Int]]>([:])
+    private let unanswered: [UnansweredReason: Counter]
 
     init(_ registry: MetricRegistry) {
         self.registry = registry
         latency = registry.histogram(
-            "fathom_gateway_query_seconds", "Time from a book query's arrival to its answer.", labels: [:])
+            "fathom_gateway_query_seconds", help: "Time from a book query's arrival to its answer.")
         failovers = registry.counter(
-            "fathom_gateway_failovers_total", "Queries that were served after a replica had failed.", labels: [:])
+            "fathom_gateway_failovers_total", help: "Queries that were served after a replica had failed.")
         rejected = registry.counter(
-            "fathom_gateway_rejected_total", "Requests with an unknown path or method, or from foreign pages.",
-            labels: [:])
+            "fathom_gateway_rejected_total",
+            help: "Requests with an unknown path or method, or from foreign pages.")
         requests = Endpoint.allCases.flatMap { endpoint in
             RequestOutcome.allCases.map { outcome in
                 registry.counter(
-                    "fathom_gateway_requests_total", "Requests by endpoint and outcome.",
+                    "fathom_gateway_requests_total", help: "Requests by endpoint and outcome.",
                     labels: ["endpoint": endpoint.event.lowercased(), "outcome": outcome.rawValue])
             }
         }
+        unanswered = Dictionary(
+            uniqueKeysWithValues: UnansweredReason.allCases.map { reason in
+                let help = "Connections that were closed or refused before a request was complete."
+                return (
+                    reason,
+                    registry.counter(
+                        "fathom_gateway_unanswered_total", help: help, labels: ["reason": reason.rawValue])
+                )
+            })
         let states: [(LinkCondition, String)] = [
             (.up, "up"), (.suspect, "suspect"), (.connecting, "connecting"), (.down, "down"),
         ]
         links = Dictionary(
             uniqueKeysWithValues: states.map { state, name in
-                (state, registry.gauge("fathom_gateway_links", "Links to workers by state.", labels: ["state": name]))
+                (
+                    state,
+                    registry.gauge(
+                        "fathom_gateway_links", help: "Links to workers by state.", labels: ["state": name])
+                )
             })
+    }
+
+    /// Takes one loop's number of links by state and shows the sums of all loops.
+    func setLinks(loop: Int, _ counts: [LinkCondition: Int]) {
+        let sums = linksByLoop.withLock { all -> [LinkCondition: Int] in
+            all[loop] = counts
+            return all.values.reduce(into: [:]) { sums, counts in sums.merge(counts, uniquingKeysWith: +) }
+        }
+        for (state, gauge) in links { gauge.set(sums[state] ?? 0) }
     }
 
     func count(_ endpoint: Endpoint, _ outcome: RequestOutcome) {
         guard let index = RequestOutcome.allCases.firstIndex(of: outcome) else { return }
-        requests[endpoint.rawValue * RequestOutcome.allCases.count + index].increment()
+        requests[endpoint.rawValue * RequestOutcome.allCases.count + index].add()
     }
+
+    func countUnanswered(_ reason: UnansweredReason) { unanswered[reason]?.add() }
 }

@@ -6,7 +6,9 @@ struct CreateRequest: Sendable {
     var specs: [DepthCacheSpec]
 
     /// Reads `/create_depthcache` or, if `many`, `/create_depthcaches`.
-    init(_ request: GatewayRequest, body: JSONValue?, many: Bool, known: MarketDirectory) throws(ParameterProblem) {
+    init(_ request: GatewayRequest, body: JSONValue?, many: Bool, known: MarketDirectory)
+        throws(ParameterProblem)
+    {
         let source = ParameterSource(request: request, body: body)
         let exchange = try source.text("exchange") ?? ""
         let markets = many ? try source.texts("markets") : try source.text("market").map { [$0] }

@@ -4,8 +4,8 @@ internal import DepthCacheAPI
 struct MarketDirectory: Sendable {
     /// In the spelling that clients use.
     var exchanges: [String]
-    /// Markets in upper case, by exchange in lower case; absent until the list has been published.
-    var markets: [String: Set<String>] = [:]
+    /// By exchange in lower case; absent until a list has been published.
+    var markets: [String: MarketList] = [:]
 
     init(exchanges: [String] = Self.allExchanges) { self.exchanges = exchanges }
 
@@ -25,9 +25,7 @@ struct MarketDirectory: Sendable {
     }
 
     func problem(market: String, of exchange: String) -> ParameterProblem? {
-        guard let known = markets[exchange.asciiLowercased], !known.contains(market.asciiUppercased) else {
-            return nil
-        }
+        guard let known = markets[exchange.asciiLowercased], !known.contains(market) else { return nil }
         return ParameterProblem(name: "market", expected: "a market of \(exchange)", was: market)
     }
 }

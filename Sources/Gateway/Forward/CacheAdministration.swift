@@ -12,7 +12,7 @@ struct CacheAdministration: Sendable {
     func create(_ spec: DepthCacheSpec) async -> Members {
         let event = Endpoint.create.event
         let name = "DepthCache '\(spec.market)' for '\(spec.exchange)'"
-        do {
+        do throws(StoreError) {
             if try await directory.lookUp(spec.key) != nil { throw StoreError.alreadyExists }
             await directory.noteCreated([try await directory.store.create(spec)])
             return Envelope.ok(event)
@@ -32,7 +32,8 @@ struct CacheAdministration: Sendable {
             let batch = rest.prefix(Self.parallelism)
             rest = rest.dropFirst(Self.parallelism)
             let store = directory.store
-            let results = await withTaskGroup(of: (DepthCacheSpec, Result<CachePicture, StoreError>).self) { group in
+            let results = await withTaskGroup(of: (DepthCacheSpec, Result<CachePicture, StoreError>).self) {
+                group in
                 for spec in batch {
                     group.addTask {
                         do throws(StoreError) {
@@ -59,7 +60,7 @@ struct CacheAdministration: Sendable {
         let event = Endpoint.stop.event
         let key = MarketKey(exchange: exchange, market: market)
         let name = "DepthCache '\(market)' for '\(exchange)'"
-        do {
+        do throws(StoreError) {
             guard try await directory.lookUp(key) != nil else {
                 return Envelope.error(.notFound, event, "\(name) not found!")
             }
@@ -72,7 +73,9 @@ struct CacheAdministration: Sendable {
         }
     }
 
-    private static func failure(_ error: StoreError, _ event: String, refused: ErrorID, what: String) -> Members {
+    private static func failure(_ error: StoreError, _ event: String, refused: ErrorID, what: String)
+        -> Members
+    {
         switch error {
         case .alreadyExists: Envelope.error(.alreadyExists, event, "\(what): it already exists")
         case .refused(let reason): Envelope.error(refused, event, "\(what): \(reason)")

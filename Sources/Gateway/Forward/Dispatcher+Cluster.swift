@@ -1,5 +1,6 @@
 internal import DepthCacheAPI
 internal import K8sClient
+internal import Telemetry
 
 /// The endpoints about the cluster: read from the table, changed through the Kubernetes API.
 extension Dispatcher {
@@ -15,7 +16,9 @@ extension Dispatcher {
         reply(GatewayReply(body: Envelope.render(members)))
     }
 
-    func read(_ request: GatewayRequest, _ endpoint: Endpoint, _ reply: @escaping @Sendable (GatewayReply) -> Void) {
+    func read(
+        _ request: GatewayRequest, _ endpoint: Endpoint, _ reply: @escaping @Sendable (GatewayReply) -> Void
+    ) {
         let table = service.directory.table
         switch endpoint {
         case .test: finish(request, endpoint, .ok, test(), reply)
@@ -50,10 +53,12 @@ extension Dispatcher {
         Task {
             do throws(StoreError) {
                 if let route = try await service.directory.lookUp(key) {
-                    return state(request, endpoint, [("depthcache_info", service.pages.depthCache(route))], reply)
+                    return state(
+                        request, endpoint, [("depthcache_info", service.pages.depthCache(route))], reply)
                 }
                 let message = "DepthCache '\(market)' for '\(exchange)' not found!"
-                finish(request, endpoint, .notFound, Envelope.error(.notFound, endpoint.event, message), reply)
+                finish(
+                    request, endpoint, .notFound, Envelope.error(.notFound, endpoint.event, message), reply)
             } catch {
                 let members = CacheAdministration.unavailable(endpoint.event, "\(error)")
                 finish(request, endpoint, .apiAway, members, reply)
@@ -72,7 +77,8 @@ extension Dispatcher {
         switch (api.trouble, api.hasSynced) {
         case (nil, true): finish(request, endpoint, .ok, Envelope.ok(event, payload), reply)
         case (nil, false):
-            let message = "The gateway has not read the cluster's state yet, please try again in a few seconds!"
+            let message =
+                "The gateway has not read the cluster's state yet, please try again in a few seconds!"
             finish(request, endpoint, .apiAway, Envelope.error(.notReady, event, message), reply)
         case (let trouble?, false):
             finish(request, endpoint, .apiAway, CacheAdministration.unavailable(event, trouble), reply)
@@ -123,7 +129,9 @@ extension Dispatcher {
                 work = { await administration.stop(exchange: exchange, market: market) }
             } else {
                 let known = service.markets.withLock { $0 }
-                let specs = try CreateRequest(request, body: body, many: endpoint == .createMany, known: known).specs
+                let specs = try CreateRequest(
+                    request, body: body, many: endpoint == .createMany, known: known
+                ).specs
                 if endpoint == .create, let spec = specs.first {
                     work = { await administration.create(spec) }
                 } else {
@@ -137,7 +145,8 @@ extension Dispatcher {
             }
         } catch {
             let id: ErrorID =
-                error.isMissing ? endpoint.parameterError : endpoint == .stop ? .stopRefused : .creationRefused
+                error.isMissing
+                ? endpoint.parameterError : endpoint == .stop ? .stopRefused : .creationRefused
             let members = Envelope.error(id, endpoint.event, error.description)
             finish(request, endpoint, .badRequest, members, postBody: postBody, reply)
         }

@@ -56,7 +56,7 @@ actor Dispatcher {
     }
 
     private func reject(_ answer: GatewayReply, _ reply: @Sendable (GatewayReply) -> Void) {
-        service.metrics.rejected.increment()
+        service.metrics.rejected.add()
         reply(answer)
     }
 
@@ -64,6 +64,20 @@ actor Dispatcher {
     func check(_ now: ContinuousClock.Instant = .now) {
         for request in inFlight { request.check(now) }
         inFlight.removeAll(where: \.isDone)
+    }
+
+    private var completions: [UInt64: WorkerLinkClient.Completion] = [:]
+    private var nextCompletion: UInt64 = 0
+
+    /// Keeps what is to be called with the answer to a question; returns its number.
+    func register(_ completion: @escaping WorkerLinkClient.Completion) -> UInt64 {
+        nextCompletion &+= 1
+        completions[nextCompletion] = completion
+        return nextCompletion
+    }
+
+    func complete(_ number: UInt64, _ result: Result<[UInt8], WorkerLinkError>) {
+        completions.removeValue(forKey: number)?(result)
     }
 
     var queriesUnderWay: Int { inFlight.count { !$0.isDone } }
@@ -80,11 +94,14 @@ extension Dispatcher {
             query = try request.bookQuery(side)
         } catch {
             return finish(
-                request, endpoint, .badRequest, Envelope.error(.badQueryParameter, endpoint.event, error.description),
+                request, endpoint, .badRequest,
+                Envelope.error(.badQueryParameter, endpoint.event, error.description),
                 reply)
         }
         let key = MarketKey(exchange: query.exchange, market: query.market)
-        if let route = service.directory.table.routes[key] { return ask(route, query, request, endpoint, reply) }
+        if let route = service.directory.table.routes[key] {
+            return ask(route, query, request, endpoint, reply)
+        }
         Task {
             do throws(StoreError) {
                 if let route = try await service.directory.lookUp(key) {
@@ -93,7 +110,8 @@ extension Dispatcher {
                 let text = "DepthCache '\(query.market)' for '\(query.exchange)' not found!"
                 let hint = service.markets.withLock { $0 }.problem(exchange: query.exchange)?.description
                 let message = hint.map { "\(text) \($0)" } ?? text
-                finish(request, endpoint, .notFound, Envelope.error(.notFound, endpoint.event, message), reply)
+                finish(
+                    request, endpoint, .notFound, Envelope.error(.notFound, endpoint.event, message), reply)
             } catch {
                 let members = CacheAdministration.unavailable(endpoint.event, "\(error)")
                 finish(request, endpoint, .apiAway, members, reply)
@@ -107,7 +125,9 @@ extension Dispatcher {
     ) {
         guard !route.replicas.isEmpty else {
             let message = "No DCN found for '\(query.market)' on '\(query.exchange)'!"
-            return finish(request, endpoint, .unplaced, Envelope.error(.noReplicaPlaced, endpoint.event, message), reply)
+            return finish(
+                request, endpoint, .unplaced, Envelope.error(.noReplicaPlaced, endpoint.event, message), reply
+            )
         }
         var query = query
         query.exchange = route.cache.exchange
@@ -138,7 +158,7 @@ extension Dispatcher {
                 extra.append(("debug", request.debug([service.own, route.replicas[index].podName])))
             }
             if !failures.isEmpty {
-                service.metrics.failovers.increment()
+                service.metrics.failovers.add()
                 extra.append(("error_id", JSONFragment(ErrorID.servedAfterFailover.rawValue)))
                 extra.append(("error", JSONFragment(Self.failoverText(failures, route))))
             }

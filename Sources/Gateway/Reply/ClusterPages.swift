@@ -5,6 +5,8 @@ struct ClusterPages: Sendable {
     /// This gateway's own pod, shown even where no Pod object stands for it.
     var gateway: PodPicture
     var version: String
+    /// Seconds for which a worker without a Pod is shown after its last sign of life.
+    private static let workerMemory = 60.0
 
     /// `{exchange: {market: record}}`; duplicates of a market are not shown.
     func depthCaches(_ table: RoutingTable) -> JSONFragment {
@@ -67,7 +69,8 @@ struct ClusterPages: Sendable {
     private func pods(_ table: RoutingTable, now: Double) -> JSONFragment {
         var pods = table.picture.pods
         let known = Set(pods.map(\.uid))
-        for worker in table.picture.workers where !known.contains(worker.uid) {
+        for worker in table.picture.workers
+        where !known.contains(worker.uid) && now - worker.lastSeen < Self.workerMemory {
             pods.append(
                 PodPicture(
                     name: worker.name, uid: worker.uid, node: worker.node, role: .worker,

@@ -20,6 +20,7 @@ struct GatewayReply: Sendable, Equatable {
 
 /// How a request ended, as a closed set for metrics.
 enum RequestOutcome: String, CaseIterable, Sendable {
-    case ok, failover, outOfSync = "out_of_sync", unreachable, notFound = "not_found", badRequest = "bad_request"
+    case ok, failover, outOfSync = "out_of_sync", unreachable, notFound = "not_found", badRequest =
+        "bad_request"
     case unplaced, apiAway = "api_away", refused
 }

@@ -1,0 +1,149 @@
+internal import DepthCacheAPI
+internal import K8sClient
+internal import Telemetry
+
+/// Follows the cluster by watches and feeds the directory; while the API is away the last state stays.
+struct ClusterWatcher: Sendable {
+    private let caches: Informer<DepthCache>
+    private let replicas: Informer<DepthCacheReplica>
+    private let leases: Informer<Lease>
+    private let pods: Informer<Pod>
+    private let marketLists: Informer<ConfigMap>
+    private let credentials: Informer<ConfigMap>
+    private let directory: ClusterDirectory
+    private let markets: Guarded<MarketDirectory>
+    private let health: Health
+
+    /// ConfigMap and key of the masked list that the controller publishes.
+    private static let credentialsName = "fathom-credentials"
+    /// Changes that come together are taken together.
+    private static let settle = Duration.milliseconds(10)
+
+    init(client: KubernetesClient, directory: ClusterDirectory, markets: Guarded<MarketDirectory>, health: Health) {
+        let log = Log("gateway")
+        caches = Informer(client: client, log: log)
+        replicas = Informer(client: client, log: log)
+        leases = Informer(client: client, selector: Selector(labels: WorkerRecord.selector), log: log)
+        pods = Informer(
+            client: client, selector: Selector(labels: "\(LabelKey.applicationName)=fathom"), log: log)
+        marketLists = Informer(client: client, selector: Selector(labels: MarketList.selector), log: log)
+        credentials = Informer(
+            client: client, selector: Selector(fields: "metadata.name=\(Self.credentialsName)"), log: log)
+        self.directory = directory
+        self.markets = markets
+        self.health = health
+    }
+
+    /// Watches until the task is cancelled.
+    func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await caches.run() }
+            group.addTask { await replicas.run() }
+            group.addTask { await leases.run() }
+            group.addTask { await pods.run() }
+            group.addTask { await marketLists.run() }
+            group.addTask { await credentials.run() }
+            let (ticks, tick) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+            group.addTask { for await _ in caches.changes() { tick.yield() } }
+            group.addTask { for await _ in replicas.changes() { tick.yield() } }
+            group.addTask { for await _ in leases.changes() { tick.yield() } }
+            group.addTask { for await _ in pods.changes() { tick.yield() } }
+            group.addTask { for await _ in credentials.changes() { tick.yield() } }
+            group.addTask { for await _ in marketLists.changes() { readMarkets() } }
+            group.addTask {
+                for await _ in ticks {
+                    await publish()
+                    do { try await Task.sleep(for: Self.settle) } catch { return }
+                }
+            }
+            group.addTask {
+                while !Task.isCancelled {
+                    noteAPIState()
+                    do { try await Task.sleep(for: .milliseconds(250)) } catch { return }
+                }
+            }
+            await group.waitForAll()
+        }
+    }
+
+    private var hasSynced: Bool { caches.isSynced && replicas.isSynced && leases.isSynced }
+
+    private func noteAPIState() {
+        let states = [caches.state, replicas.state, leases.state]
+        let trouble = states.compactMap(\.problem).first
+        directory.setAPIState(ClusterDirectory.APIState(hasSynced: hasSynced, trouble: trouble))
+        if hasSynced { health.setUnready("cluster", nil) }
+    }
+
+    private func readMarkets() {
+        let lists = MarketList.read(Array(marketLists.objects.values))
+        markets.withLock { $0.markets = lists }
+    }
+
+    private func publish() async {
+        guard hasSynced else { return }
+        var picture = ClusterPicture()
+        picture.caches = caches.objects.values.filter { !$0.metadata.isBeingDeleted }.map { CachePicture($0) }
+        picture.replicas = replicas.objects.values.compactMap { ReplicaPicture($0) }
+        picture.workers = leases.objects.values.compactMap { WorkerPicture($0) }
+        picture.pods = pods.objects.values.compactMap { PodPicture($0) }
+        picture.pods.sort { $0.name < $1.name }
+        picture.credentials = credentials[Self.credentialsName].map(Self.credentials) ?? []
+        await directory.update(picture)
+        noteAPIState()
+    }
+
+    /// Each value of the ConfigMap is one masked entry, or an array of them.
+    private static func credentials(_ map: ConfigMap) -> [JSONFragment] {
+        map.data.sorted { $0.key < $1.key }.flatMap { _, text -> [JSONFragment] in
+            guard let value = try? JSONValue(parsing: text) else { return [] }
+            let entries = value.elements ?? [value]
+            return entries.filter { $0.fields != nil }.map { JSONFragment(bytes: $0.bytes) }
+        }
+    }
+}
+
+extension ReplicaPicture {
+    /// Nil for one that is being deleted or that nobody can be asked for.
+    init?(_ replica: DepthCacheReplica) {
+        guard !replica.metadata.isBeingDeleted, let cacheUID = replica.cacheUID, let workerUID = replica.workerUID
+        else { return nil }
+        self.init(
+            name: replica.metadata.name ?? "", cacheUID: cacheUID, workerUID: workerUID,
+            workerName: replica.spec.workerName,
+            created: Double(replica.metadata.creationTimestamp?.secondsSinceEpoch ?? 0),
+            isSynchronized: replica.status?.phase == .synchronized,
+            incarnation: replica.status?.incarnation ?? "", restarts: replica.status?.restarts ?? 0,
+            since: Double(replica.metadata.creationTimestamp?.secondsSinceEpoch ?? 0))
+    }
+}
+
+extension WorkerPicture {
+    /// Nil for a worker that has ended, or has no endpoint.
+    init?(_ lease: Lease) {
+        guard let record = WorkerRecord(lease), let incarnation = record.incarnation,
+            let endpoint = record.endpoint, let colon = endpoint.lastIndex(of: ":"),
+            let port = Int(endpoint[endpoint.index(after: colon)...])
+        else { return nil }
+        self.init(
+            uid: record.uid, name: record.name, node: record.node, address: String(endpoint[..<colon]), port: port,
+            incarnation: incarnation,
+            lastSeen: Double(lease.spec.renewTime?.microsecondsSinceEpoch ?? 0) / 1e6)
+    }
+}
+
+extension PodPicture {
+    /// Nil for pods that are neither gateway nor worker, or gone.
+    init?(_ pod: Pod) {
+        let role: Role
+        switch pod.metadata.labels[LabelKey.applicationComponent] {
+        case Component.worker.rawValue: role = .worker
+        case Component.gateway.rawValue: role = .gateway
+        default: return nil
+        }
+        guard !["Succeeded", "Failed"].contains(pod.status?.phase) else { return nil }
+        self.init(
+            name: pod.metadata.name ?? "", uid: pod.metadata.uid ?? "", node: pod.spec?.nodeName ?? "", role: role,
+            address: pod.status?.podIP ?? "", port: role == .worker ? 8082 : 8080, isReady: pod.isReady)
+    }
+}

@@ -1,0 +1,105 @@
+internal import DepthCacheAPI
+internal import Transport
+
+/// A `WorkerLink` over the real link; lives on its loop, inside the dispatcher.
+final class WorkerLinkClient: WorkerLink {
+    typealias Completion = (Result<[UInt8], WorkerLinkError>) -> Void
+    let worker: WorkerPicture
+    private let client: LinkClient
+    private let dispatcher: Dispatcher
+    private let register: (@escaping Completion) -> UInt64
+
+    /// - Parameter register: keeps a completion until the dispatcher is told to `complete` its number.
+    init(
+        worker: WorkerPicture, client: LinkClient, dispatcher: Dispatcher,
+        register: @escaping (@escaping Completion) -> UInt64
+    ) {
+        self.worker = worker
+        self.client = client
+        self.dispatcher = dispatcher
+        self.register = register
+    }
+
+    var condition: LinkCondition {
+        switch client.state {
+        case .up: .up
+        case .suspect: .suspect
+        case .connecting: .connecting
+        case .down, .stopped: .down
+        }
+    }
+
+    var trouble: String {
+        switch client.state {
+        case .down(let reason): "the link to \(client.endpoint) is down: \(reason)"
+        case .stopped: "the link to \(client.endpoint) was stopped"
+        case .connecting: "the link to \(client.endpoint) is being made"
+        case .up, .suspect: "the link to \(client.endpoint) is silent"
+        }
+    }
+
+    func ask(_ query: [UInt8], timeout: Duration, completion: @escaping Completion) {
+        let number = register(completion)
+        client.request(kind: LinkMessageKind.bookQuery, payload: query, deadline: timeout) { [dispatcher] result in
+            dispatcher.assumeIsolated { $0.complete(number, Self.translate(result)) }
+        }
+    }
+
+    func stop() { client.stop() }
+
+    private static func translate(_ result: Result<LinkAnswer, LinkError>) -> Result<[UInt8], WorkerLinkError> {
+        switch result {
+        case .success(let answer) where answer.kind == LinkMessageKind.bookAnswer: .success(answer.payload)
+        case .success(let answer): .failure(WorkerLinkError(reason: "answered with a frame of kind \(answer.kind)"))
+        case .failure(.notConnected(let reason)): .failure(WorkerLinkError(reason: "not connected: \(reason)"))
+        case .failure(.connectionLost(let reason)): .failure(WorkerLinkError(reason: "connection lost: \(reason)"))
+        case .failure(.deadlineExceeded): .failure(WorkerLinkError(reason: "no answer in time"))
+        case .failure(.tooLarge): .failure(WorkerLinkError(reason: "the query is too large"))
+        }
+    }
+}
+
+/// How links are made.
+struct LinkSettings: Sendable {
+    var identity: LinkIdentity
+    var keys: @Sendable () -> LinkKeys
+    var timings = LinkTimings()
+}
+
+extension Dispatcher {
+    /// Makes links to new workers and new incarnations, drops those to workers that are gone.
+    func connect(_ workers: [String: WorkerPicture], _ settings: LinkSettings, on loop: EventLoop) {
+        for (uid, link) in links {
+            guard let link = link as? WorkerLinkClient else { continue }
+            if let worker = workers[uid], worker.isSameEnd(as: link.worker) { continue }
+            links[uid] = nil
+            link.stop()
+        }
+        for worker in workers.values where links[worker.uid] == nil {
+            let client = LinkClient(
+                loop: loop, endpoint: "\(worker.address):\(worker.port)", identity: settings.identity,
+                keys: settings.keys, expectedUID: worker.uid, expectedIncarnation: worker.incarnation,
+                timings: settings.timings)
+            links[worker.uid] = WorkerLinkClient(worker: worker, client: client, dispatcher: self) { [unowned self] in
+                register($0)
+            }
+            client.start()
+        }
+    }
+
+    func disconnect() {
+        for link in links.values { (link as? WorkerLinkClient)?.stop() }
+        links = [:]
+    }
+
+    var linkCounts: [LinkCondition: Int] {
+        links.values.reduce(into: [:]) { counts, link in counts[link.condition, default: 0] += 1 }
+    }
+}
+
+extension WorkerPicture {
+    /// Whether a link to `other` is a link to this one.
+    func isSameEnd(as other: WorkerPicture) -> Bool {
+        uid == other.uid && incarnation == other.incarnation && address == other.address && port == other.port
+    }
+}

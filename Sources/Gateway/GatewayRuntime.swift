@@ -1,0 +1,89 @@
+internal import DepthCacheAPI
+internal import K8sClient
+internal import Telemetry
+internal import Transport
+
+/// A running gateway: its loops with their dispatchers and links, and its two listeners.
+///
+/// Who feeds the directory is decided outside: watches in the program, a script in tests.
+final class GatewayRuntime: Sendable {
+    let port: Int
+    let healthPort: Int?
+    private let loops: [(loop: EventLoop, dispatcher: Dispatcher)]
+    private let server: HTTPServer
+    private let healthServer: HTTPServer?
+    private let timers = Guarded<[LoopTimer]>([])
+
+    /// How often the queries under way are looked after.
+    private static let checkInterval = Duration.milliseconds(50)
+
+    init(
+        _ configuration: GatewayConfiguration, directory: ClusterDirectory, markets: Guarded<MarketDirectory>,
+        health: Health, links: LinkSettings
+    ) throws {
+        let registry = MetricRegistry()
+        let metrics = GatewayMetrics(registry)
+        let pod = PodPicture(
+            name: configuration.name, uid: configuration.uid, node: configuration.nodeName, role: .gateway,
+            address: configuration.host, port: configuration.port, isReady: true)
+        let service = GatewayService(
+            directory: directory, markets: markets,
+            pages: ClusterPages(gateway: pod, version: configuration.version),
+            loopback: LoopbackGuard(listeningOn: configuration.host, allowedHosts: configuration.allowedHosts),
+            metrics: metrics, requestDeadline: configuration.requestDeadline, namespace: configuration.namespace,
+            wallClock: { Double(MicroTimestamp.now.microsecondsSinceEpoch) / 1e6 })
+        var loops: [(loop: EventLoop, dispatcher: Dispatcher)] = []
+        for index in 0..<max(1, configuration.loopCount) {
+            let loop = try EventLoop(name: "gateway-\(index)")
+            loops.append((loop, Dispatcher(service: service, on: loop)))
+        }
+        self.loops = loops
+        do {
+            var http = HTTPServerConfiguration(
+                host: configuration.host, port: configuration.port, loops: loops.map(\.loop))
+            http.maxHeaderBytes = configuration.maximumHeaderBytes
+            http.maxBodyBytes = configuration.maximumBodyBytes
+            http.onUnanswered = { metrics.countUnanswered($0) }
+            server = try HTTPServer(configuration: http, handler: GatewayServer(loops.map { ($0.loop, $0.dispatcher) }))
+            healthServer = try configuration.healthPort.map { port in
+                let http = HTTPServerConfiguration(
+                    host: configuration.healthHost, port: port, loops: loops.map(\.loop))
+                return try HTTPServer(
+                    configuration: http, handler: HealthServer(health: health, registry: registry))
+            }
+        } catch {
+            for (loop, _) in loops { loop.stop() }
+            throw error
+        }
+        port = server.port
+        healthPort = healthServer?.port
+        for (index, (loop, dispatcher)) in loops.enumerated() {
+            loop.execute { Self.check(index, loop, dispatcher, metrics) }
+        }
+        directory.onChange { [loops] table in
+            for (loop, dispatcher) in loops {
+                loop.execute { dispatcher.assumeIsolated { $0.connect(table.workers, links, on: loop) } }
+            }
+        }
+    }
+
+    /// Looks after a loop's queries again and again; ends with the loop.
+    private static func check(_ index: Int, _ loop: EventLoop, _ dispatcher: Dispatcher, _ metrics: GatewayMetrics) {
+        let counts = dispatcher.assumeIsolated { dispatcher in
+            dispatcher.check()
+            return dispatcher.linkCounts
+        }
+        metrics.setLinks(loop: index, counts)
+        _ = loop.schedule(after: checkInterval) { check(index, loop, dispatcher, metrics) }
+    }
+
+    /// Lets what is being answered finish, then closes everything and joins the threads.
+    func stop(grace: Duration) async {
+        await server.stop(grace: grace)
+        healthServer?.stop()
+        for (loop, dispatcher) in loops {
+            await dispatcher.disconnect()
+            loop.stop()
+        }
+    }
+}
