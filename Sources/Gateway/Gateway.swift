@@ -14,11 +14,13 @@ package func runGateway(_ configuration: GatewayConfiguration) async throws {
     let markets = Guarded(MarketDirectory())
     let directory = ClusterDirectory(store: KubernetesDepthCacheStore(client: client))
     let identity = LinkIdentity(
-        role: .gateway, name: configuration.name, uid: configuration.uid, incarnation: Digest.hex(try Digest.random(8)))
+        role: .gateway, name: configuration.name, uid: configuration.uid,
+        incarnation: Digest.hex(try Digest.random(8)))
     let runtime = try GatewayRuntime(
         configuration, directory: directory, markets: markets, health: health,
         links: LinkSettings(identity: identity, keys: try LinkKeyFile(path: configuration.linkKeyFile).keys))
-    log.info("Serving", ["host": configuration.host, "port": "\(runtime.port)", "namespace": client.namespace])
+    log.info(
+        "Serving", ["host": configuration.host, "port": "\(runtime.port)", "namespace": client.namespace])
     configuration.onListening?(runtime.port, runtime.healthPort)
     let watcher = ClusterWatcher(client: client, directory: directory, markets: markets, health: health)
     await watcher.run()  // until the task is cancelled
@@ -45,7 +47,8 @@ struct LinkKeyFile: Sendable {
     }
 
     private static func read(_ path: String) throws -> LinkKeys {
-        let problem = TransportError("expected hexadecimal digits in the link key file \(path)", source: .ours)
+        let problem = TransportError(
+            "expected hexadecimal digits in the link key file \(path)", source: .ours)
         let text: String
         do {
             text = try String(contentsOf: URL(filePath: path), encoding: .utf8)

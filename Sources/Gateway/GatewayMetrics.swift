@@ -1,5 +1,4 @@
 internal import Telemetry
-internal import Transport
 
 /// The gateway's metrics, with every handle made beforehand: none is looked up on the way of a query.
 final class GatewayMetrics: Sendable {
@@ -11,7 +10,7 @@ final class GatewayMetrics: Sendable {
     private let requests: [Counter]
     private let links: [LinkCondition: Gauge]
     private let linksByLoop = Guarded<[Int: [LinkCondition: Int]]>([:])
-    private let unanswered: [UnansweredReason: Counter]
+    let unreadable: Gauge
 
     init(_ registry: MetricRegistry) {
         self.registry = registry
@@ -29,15 +28,9 @@ final class GatewayMetrics: Sendable {
                     labels: ["endpoint": endpoint.event.lowercased(), "outcome": outcome.rawValue])
             }
         }
-        unanswered = Dictionary(
-            uniqueKeysWithValues: UnansweredReason.allCases.map { reason in
-                let help = "Connections that were closed or refused before a request was complete."
-                return (
-                    reason,
-                    registry.counter(
-                        "fathom_gateway_unanswered_total", help: help, labels: ["reason": reason.rawValue])
-                )
-            })
+        unreadable = registry.gauge(
+            "fathom_gateway_unreadable_requests",
+            help: "Requests since the start that could not be read and were refused or closed.")
         let states: [(LinkCondition, String)] = [
             (.up, "up"), (.suspect, "suspect"), (.connecting, "connecting"), (.down, "down"),
         ]
@@ -64,6 +57,4 @@ final class GatewayMetrics: Sendable {
         guard let index = RequestOutcome.allCases.firstIndex(of: outcome) else { return }
         requests[endpoint.rawValue * RequestOutcome.allCases.count + index].add()
     }
-
-    func countUnanswered(_ reason: UnansweredReason) { unanswered[reason]?.add() }
 }

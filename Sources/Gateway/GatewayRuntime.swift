@@ -12,7 +12,6 @@ final class GatewayRuntime: Sendable {
     private let loops: [(loop: EventLoop, dispatcher: Dispatcher)]
     private let server: HTTPServer
     private let healthServer: HTTPServer?
-    private let timers = Guarded<[LoopTimer]>([])
 
     /// How often the queries under way are looked after.
     private static let checkInterval = Duration.milliseconds(50)
@@ -29,8 +28,10 @@ final class GatewayRuntime: Sendable {
         let service = GatewayService(
             directory: directory, markets: markets,
             pages: ClusterPages(gateway: pod, version: configuration.version),
-            loopback: LoopbackGuard(listeningOn: configuration.host, allowedHosts: configuration.allowedHosts),
-            metrics: metrics, requestDeadline: configuration.requestDeadline, namespace: configuration.namespace,
+            loopback: LoopbackGuard(
+                listeningOn: configuration.host, allowedHosts: configuration.allowedHosts),
+            metrics: metrics, requestDeadline: configuration.requestDeadline,
+            namespace: configuration.namespace,
             wallClock: { Double(MicroTimestamp.now.microsecondsSinceEpoch) / 1e6 })
         var loops: [(loop: EventLoop, dispatcher: Dispatcher)] = []
         for index in 0..<max(1, configuration.loopCount) {
@@ -39,17 +40,15 @@ final class GatewayRuntime: Sendable {
         }
         self.loops = loops
         do {
-            var http = HTTPServerConfiguration(
-                host: configuration.host, port: configuration.port, loops: loops.map(\.loop))
-            http.maxHeaderBytes = configuration.maximumHeaderBytes
-            http.maxBodyBytes = configuration.maximumBodyBytes
-            http.onUnanswered = { metrics.countUnanswered($0) }
-            server = try HTTPServer(configuration: http, handler: GatewayServer(loops.map { ($0.loop, $0.dispatcher) }))
+            var http = HTTPServerConfiguration(host: configuration.host, port: configuration.port)
+            http.maximumHeaderBytes = configuration.maximumHeaderBytes
+            http.maximumBodyBytes = configuration.maximumBodyBytes
+            let handler = GatewayServer(loops.map { ($0.loop, $0.dispatcher) })
+            server = try HTTPServer(http, loops: loops.map(\.loop), handler: handler)
             healthServer = try configuration.healthPort.map { port in
-                let http = HTTPServerConfiguration(
-                    host: configuration.healthHost, port: port, loops: loops.map(\.loop))
-                return try HTTPServer(
-                    configuration: http, handler: HealthServer(health: health, registry: registry))
+                let http = HTTPServerConfiguration(host: configuration.healthHost, port: port)
+                let handler = HealthServer(health: health, registry: registry)
+                return try HTTPServer(http, loops: loops.map(\.loop), handler: handler)
             }
         } catch {
             for (loop, _) in loops { loop.stop() }
@@ -58,7 +57,7 @@ final class GatewayRuntime: Sendable {
         port = server.port
         healthPort = healthServer?.port
         for (index, (loop, dispatcher)) in loops.enumerated() {
-            loop.execute { Self.check(index, loop, dispatcher, metrics) }
+            loop.execute { [server] in Self.check(index, loop, dispatcher, metrics, server) }
         }
         directory.onChange { [loops] table in
             for (loop, dispatcher) in loops {
@@ -68,18 +67,26 @@ final class GatewayRuntime: Sendable {
     }
 
     /// Looks after a loop's queries again and again; ends with the loop.
-    private static func check(_ index: Int, _ loop: EventLoop, _ dispatcher: Dispatcher, _ metrics: GatewayMetrics) {
+    private static func check(
+        _ index: Int, _ loop: EventLoop, _ dispatcher: Dispatcher, _ metrics: GatewayMetrics
+    ) {
         let counts = dispatcher.assumeIsolated { dispatcher in
             dispatcher.check()
             return dispatcher.linkCounts
         }
         metrics.setLinks(loop: index, counts)
-        _ = loop.schedule(after: checkInterval) { check(index, loop, dispatcher, metrics) }
+        metrics.unreadable.set(server.refusedRequests)
+        loop.schedule(after: checkInterval) { check(index, loop, dispatcher, metrics, server) }
     }
 
-    /// Lets what is being answered finish, then closes everything and joins the threads.
+    /// Accepts no more, lets what is being answered finish within `grace`, then closes everything and joins the threads.
     func stop(grace: Duration) async {
-        await server.stop(grace: grace)
+        server.drain()
+        let end = ContinuousClock.now + grace
+        while server.connectionCount > 0, ContinuousClock.now < end {
+            try? await Task.sleep(for: .milliseconds(10))
+        }
+        server.stop()
         healthServer?.stop()
         for (loop, dispatcher) in loops {
             await dispatcher.disconnect()

@@ -1,3 +1,4 @@
+internal import DepthCacheAPI
 internal import Telemetry
 internal import Transport
 
@@ -12,18 +13,20 @@ final class GatewayServer: HTTPRequestHandler {
 
     func handle(_ request: HTTPServerRequest, _ reply: HTTPReply) {
         let send: @Sendable (GatewayReply) -> Void = { answer in
-            let headers = answer.allow.map { [HTTPHeader("allow", $0)] } ?? []
-            reply.send(answer.status, headers: headers, contentType: "application/json", body: answer.body)
+            guard answer.status != 200 else { return reply.sendJSON(answer.body) }
+            var headers = [HTTPHeader("content-type", "application/json")]
+            if let allow = answer.allow { headers.append(HTTPHeader("allow", allow)) }
+            reply.send(status: answer.status, headers: headers, body: answer.body)
         }
         guard let dispatcher = dispatchers[ObjectIdentifier(request.loop)],
-            request.headers["upgrade"]?.lowercased() != "websocket"
+            request.header("upgrade")?.asciiLowercased != "websocket"
         else { return send(.notFound) }
-        let rawQuery = Array((request.rawQuery ?? "").utf8)
+        let rawQuery = Array(request.rawQuery)
         let accepted = GatewayRequest(
             method: request.method, path: request.path, query: QueryString(rawQuery), rawQuery: rawQuery,
-            host: request.headers["host"], body: request.body)
-        let origin = request.headers["origin"]
-        let fetchSite = request.headers["sec-fetch-site"]
+            host: request.header("host"), body: request.body)
+        let origin = request.header("origin")
+        let fetchSite = request.header("sec-fetch-site")
         dispatcher.assumeIsolated {
             $0.handle(accepted, origin: origin, fetchSite: fetchSite, reply: send)
         }
@@ -41,18 +44,22 @@ final class HealthServer: HTTPRequestHandler {
     }
 
     func handle(_ request: HTTPServerRequest, _ reply: HTTPReply) {
-        let text = "text/plain; charset=utf-8"
         switch request.path {
         case "/healthz": answer(reply, isGood: health.isAlive)
         case "/readyz": answer(reply, isGood: health.isReady)
         case "/metrics":
-            reply.send(200, contentType: "text/plain; version=0.0.4; charset=utf-8", body: registry.render())
-        default: reply.send(404, contentType: text, body: Array("not found\n".utf8))
+            let type = HTTPHeader("content-type", "text/plain; version=0.0.4; charset=utf-8")
+            reply.send(status: 200, headers: [type], body: registry.render())
+        default: answer(reply, 404, "not found\n")
         }
     }
 
     private func answer(_ reply: HTTPReply, isGood: Bool) {
-        let text = isGood ? "ok\n" : health.reasons.joined(separator: "\n") + "\n"
-        reply.send(isGood ? 200 : 503, contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
+        answer(reply, isGood ? 200 : 503, isGood ? "ok\n" : health.reasons.joined(separator: "\n") + "\n")
+    }
+
+    private func answer(_ reply: HTTPReply, _ status: Int, _ text: String) {
+        let type = HTTPHeader("content-type", "text/plain; charset=utf-8")
+        reply.send(status: status, headers: [type], body: Array(text.utf8))
     }
 }

@@ -19,7 +19,10 @@ struct ClusterWatcher: Sendable {
     /// Changes that come together are taken together.
     private static let settle = Duration.milliseconds(10)
 
-    init(client: KubernetesClient, directory: ClusterDirectory, markets: Guarded<MarketDirectory>, health: Health) {
+    init(
+        client: KubernetesClient, directory: ClusterDirectory, markets: Guarded<MarketDirectory>,
+        health: Health
+    ) {
         let log = Log("gateway")
         caches = Informer(client: client, log: log)
         replicas = Informer(client: client, log: log)
@@ -106,7 +109,8 @@ struct ClusterWatcher: Sendable {
 extension ReplicaPicture {
     /// Nil for one that is being deleted or that nobody can be asked for.
     init?(_ replica: DepthCacheReplica) {
-        guard !replica.metadata.isBeingDeleted, let cacheUID = replica.cacheUID, let workerUID = replica.workerUID
+        guard !replica.metadata.isBeingDeleted, let cacheUID = replica.cacheUID,
+            let workerUID = replica.workerUID
         else { return nil }
         self.init(
             name: replica.metadata.name ?? "", cacheUID: cacheUID, workerUID: workerUID,
@@ -126,7 +130,8 @@ extension WorkerPicture {
             let port = Int(endpoint[endpoint.index(after: colon)...])
         else { return nil }
         self.init(
-            uid: record.uid, name: record.name, node: record.node, address: String(endpoint[..<colon]), port: port,
+            uid: record.uid, name: record.name, node: record.node, address: String(endpoint[..<colon]),
+            port: port,
             incarnation: incarnation,
             lastSeen: Double(lease.spec.renewTime?.microsecondsSinceEpoch ?? 0) / 1e6)
     }
@@ -143,7 +148,8 @@ extension PodPicture {
         }
         guard !["Succeeded", "Failed"].contains(pod.status?.phase) else { return nil }
         self.init(
-            name: pod.metadata.name ?? "", uid: pod.metadata.uid ?? "", node: pod.spec?.nodeName ?? "", role: role,
+            name: pod.metadata.name ?? "", uid: pod.metadata.uid ?? "", node: pod.spec?.nodeName ?? "",
+            role: role,
             address: pod.status?.podIP ?? "", port: role == .worker ? 8082 : 8080, isReady: pod.isReady)
     }
 }

@@ -40,19 +40,24 @@ final class WorkerLinkClient: WorkerLink {
 
     func ask(_ query: [UInt8], timeout: Duration, completion: @escaping Completion) {
         let number = register(completion)
-        client.request(kind: LinkMessageKind.bookQuery, payload: query, deadline: timeout) { [dispatcher] result in
+        client.request(kind: LinkMessageKind.bookQuery, payload: query, deadline: timeout) {
+            [dispatcher] result in
             dispatcher.assumeIsolated { $0.complete(number, Self.translate(result)) }
         }
     }
 
     func stop() { client.stop() }
 
-    private static func translate(_ result: Result<LinkAnswer, LinkError>) -> Result<[UInt8], WorkerLinkError> {
+    private static func translate(_ result: Result<LinkAnswer, LinkError>) -> Result<[UInt8], WorkerLinkError>
+    {
         switch result {
         case .success(let answer) where answer.kind == LinkMessageKind.bookAnswer: .success(answer.payload)
-        case .success(let answer): .failure(WorkerLinkError(reason: "answered with a frame of kind \(answer.kind)"))
-        case .failure(.notConnected(let reason)): .failure(WorkerLinkError(reason: "not connected: \(reason)"))
-        case .failure(.connectionLost(let reason)): .failure(WorkerLinkError(reason: "connection lost: \(reason)"))
+        case .success(let answer):
+            .failure(WorkerLinkError(reason: "answered with a frame of kind \(answer.kind)"))
+        case .failure(.notConnected(let reason)):
+            .failure(WorkerLinkError(reason: "not connected: \(reason)"))
+        case .failure(.connectionLost(let reason)):
+            .failure(WorkerLinkError(reason: "connection lost: \(reason)"))
         case .failure(.deadlineExceeded): .failure(WorkerLinkError(reason: "no answer in time"))
         case .failure(.tooLarge): .failure(WorkerLinkError(reason: "the query is too large"))
         }
@@ -80,7 +85,8 @@ extension Dispatcher {
                 loop: loop, endpoint: "\(worker.address):\(worker.port)", identity: settings.identity,
                 keys: settings.keys, expectedUID: worker.uid, expectedIncarnation: worker.incarnation,
                 timings: settings.timings)
-            links[worker.uid] = WorkerLinkClient(worker: worker, client: client, dispatcher: self) { [unowned self] in
+            links[worker.uid] = WorkerLinkClient(worker: worker, client: client, dispatcher: self) {
+                [unowned self] in
                 register($0)
             }
             client.start()
