@@ -68,7 +68,8 @@ final class GatewayRuntime: Sendable {
 
     /// Looks after a loop's queries again and again; ends with the loop.
     private static func check(
-        _ index: Int, _ loop: EventLoop, _ dispatcher: Dispatcher, _ metrics: GatewayMetrics
+        _ index: Int, _ loop: EventLoop, _ dispatcher: Dispatcher, _ metrics: GatewayMetrics,
+        _ server: HTTPServer
     ) {
         let counts = dispatcher.assumeIsolated { dispatcher in
             dispatcher.check()

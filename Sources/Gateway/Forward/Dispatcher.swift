@@ -66,19 +66,8 @@ actor Dispatcher {
         inFlight.removeAll(where: \.isDone)
     }
 
-    private var completions: [UInt64: WorkerLinkClient.Completion] = [:]
-    private var nextCompletion: UInt64 = 0
-
-    /// Keeps what is to be called with the answer to a question; returns its number.
-    func register(_ completion: @escaping WorkerLinkClient.Completion) -> UInt64 {
-        nextCompletion &+= 1
-        completions[nextCompletion] = completion
-        return nextCompletion
-    }
-
-    func complete(_ number: UInt64, _ result: Result<[UInt8], WorkerLinkError>) {
-        completions.removeValue(forKey: number)?(result)
-    }
+    /// Who waits for answers from links.
+    let awaited = AwaitedAnswers()
 
     var queriesUnderWay: Int { inFlight.count { !$0.isDone } }
 }

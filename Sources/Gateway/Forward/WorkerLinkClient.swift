@@ -1,23 +1,35 @@
 internal import DepthCacheAPI
 internal import Transport
 
+/// The completions of questions that are under way on the links of a loop, by number; bound to the loop.
+final class AwaitedAnswers {
+    typealias Completion = (Result<[UInt8], WorkerLinkError>) -> Void
+    private var completions: [UInt64: Completion] = [:]
+    private var last: UInt64 = 0
+
+    func add(_ completion: @escaping Completion) -> UInt64 {
+        last &+= 1
+        completions[last] = completion
+        return last
+    }
+
+    func complete(_ number: UInt64, _ result: Result<[UInt8], WorkerLinkError>) {
+        completions.removeValue(forKey: number)?(result)
+    }
+}
+
 /// A `WorkerLink` over the real link; lives on its loop, inside the dispatcher.
 final class WorkerLinkClient: WorkerLink {
-    typealias Completion = (Result<[UInt8], WorkerLinkError>) -> Void
     let worker: WorkerPicture
     private let client: LinkClient
     private let dispatcher: Dispatcher
-    private let register: (@escaping Completion) -> UInt64
+    private let awaited: AwaitedAnswers
 
-    /// - Parameter register: keeps a completion until the dispatcher is told to `complete` its number.
-    init(
-        worker: WorkerPicture, client: LinkClient, dispatcher: Dispatcher,
-        register: @escaping (@escaping Completion) -> UInt64
-    ) {
+    init(worker: WorkerPicture, client: LinkClient, dispatcher: Dispatcher, awaited: AwaitedAnswers) {
         self.worker = worker
         self.client = client
         self.dispatcher = dispatcher
-        self.register = register
+        self.awaited = awaited
     }
 
     var condition: LinkCondition {
@@ -38,11 +50,11 @@ final class WorkerLinkClient: WorkerLink {
         }
     }
 
-    func ask(_ query: [UInt8], timeout: Duration, completion: @escaping Completion) {
-        let number = register(completion)
+    func ask(_ query: [UInt8], timeout: Duration, completion: @escaping AwaitedAnswers.Completion) {
+        let number = awaited.add(completion)
         client.request(kind: LinkMessageKind.bookQuery, payload: query, deadline: timeout) {
             [dispatcher] result in
-            dispatcher.assumeIsolated { $0.complete(number, Self.translate(result)) }
+            dispatcher.assumeIsolated { $0.awaited.complete(number, Self.translate(result)) }
         }
     }
 
@@ -85,10 +97,8 @@ extension Dispatcher {
                 loop: loop, endpoint: "\(worker.address):\(worker.port)", identity: settings.identity,
                 keys: settings.keys, expectedUID: worker.uid, expectedIncarnation: worker.incarnation,
                 timings: settings.timings)
-            links[worker.uid] = WorkerLinkClient(worker: worker, client: client, dispatcher: self) {
-                [unowned self] in
-                register($0)
-            }
+            links[worker.uid] = WorkerLinkClient(
+                worker: worker, client: client, dispatcher: self, awaited: awaited)
             client.start()
         }
     }

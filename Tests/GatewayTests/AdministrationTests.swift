@@ -1,0 +1,160 @@
+import DepthCacheAPI
+import K8sClient
+import Testing
+
+@testable import Gateway
+
+/// Creating, stopping and listing.
+struct AdministrationTests {
+    private static let create = "/create_depthcache?exchange=binance.com&market=BTCUSDT"
+
+    @Test func `a cache that exists is not created twice`() async throws {
+        try await GatewayScene.run { scene in
+            #expect(try await scene.json(Self.create)["result"]?.text == "OK")
+            let again = try await scene.json(Self.create)
+            #expect(again["error_id"]?.text == "#1024")
+            #expect(again["message"]?.text == "DepthCache 'BTCUSDT' for 'binance.com' already exists!")
+        }
+    }
+
+    @Test func `parameters come from a JSON body, null means unset`() async throws {
+        try await GatewayScene.run { scene in
+            let body = #"""
+                {"exchange":"binance.com","market":"BTCUSDT","desired_quantity":2.9,"update_interval":" 1_00 ",
+                 "refresh_interval":null,"debug":"true"}
+                """#
+            let answer = try await scene.json("/create_depthcache", method: "POST", body: body)
+            #expect(answer["result"]?.text == "OK")
+            #expect(answer.at("debug", "post_body", "exchange")?.text == "binance.com")
+            let cache = try #require(scene.store.state.withLock { $0.caches.first })
+            #expect(cache.replicas == 2)
+            #expect(cache.updateInterval == 100)
+            #expect(cache.refreshInterval == nil)
+        }
+    }
+
+    @Test func `many are created at once, those that exist are skipped`() async throws {
+        try await GatewayScene.run { scene in
+            #expect(try await scene.json(Self.create)["result"]?.text == "OK")
+            let body = #"{"exchange":"binance.com","markets":["BTCUSDT","ETHUSDT","BNBUSDT"]}"#
+            let answer = try await scene.json("/create_depthcaches", method: "POST", body: body)
+            #expect(answer == ["event": "CREATE_DEPTHCACHES", "result": "OK"])
+            let get = "/create_depthcaches?exchange=binance.com&markets=XRPUSDT,SOLUSDT"
+            #expect(try await scene.json(get)["result"]?.text == "OK")
+            #expect(scene.store.state.withLock { $0.caches.count } == 5)
+        }
+    }
+
+    @Test(arguments: [
+        ("/create_depthcache?market=X", "", "#1016", "exchange"),
+        ("/create_depthcache?exchange=binance.com", "", "#1016", "market"),
+        ("/create_depthcaches?exchange=binance.com", "", "#1016", "markets"),
+        (create + "&desired_quantity=0", "", "#1017", "desired_quantity"),
+        (create + "&desired_quantity=-1", "", "#1017", "desired_quantity"),
+        (create + "&desired_quantity=x", "", "#1017", "desired_quantity"),
+        (create + "&desired_quantity=", "", "#1017", "desired_quantity"),
+        (create + "&depth=0", "", "#1017", "depth"), (create + "&depth=1000000000", "", "#1017", "depth"),
+        (create + "&update_interval=abc", "", "#1017", "update_interval"),
+        ("/create_depthcache?exchange=mtgox&market=X", "", "#1017", "exchange"),
+        ("/create_depthcache", "{", "#1016", "JSON"), ("/create_depthcache", "[]", "#1016", "JSON"),
+        ("/create_depthcaches", #"{"exchange":"binance.com","markets":[1]}"#, "#1017", "markets"),
+        ("/create_depthcaches", #"{"exchange":7,"markets":[]}"#, "#1017", "exchange"),
+        ("/stop_depthcache", "", "#1019", "exchange"), ("/get_depthcache_info", "", "#1006", "market"),
+        ("/stop_depthcache?exchange=binance.com&market=NONE", "", "#7000", "NONE"),
+        ("/get_depthcache_info?exchange=binance.com&market=NONE", "", "#7000", "NONE"),
+    ])
+    func `what cannot be done is refused by its id and named`(
+        _ target: String, body: String, id: String, named: String
+    ) async throws {
+        try await GatewayScene.run { scene in
+            let answer = try await scene.json(target, method: body.isEmpty ? "GET" : "POST", body: body)
+            #expect(answer["result"]?.text == "ERROR")
+            #expect(answer["error_id"]?.text == id)
+            #expect(answer["message"]?.text?.contains(named) == true)
+            #expect(scene.store.state.withLock { $0.caches.isEmpty })
+        }
+    }
+
+    @Test func `a published list of markets refuses others`() async throws {
+        try await GatewayScene.run { scene in
+            let list = MarketList(exchange: "binance.com", markets: ["ETHUSDT": "TRADING"])
+            scene.dispatcher.service.markets.withLock { $0.markets = ["binance.com": list] }
+            #expect(try await scene.json(Self.create)["error_id"]?.text == "#1017")
+            let known = "/create_depthcache?exchange=Binance.com&market=ethusdt"
+            #expect(try await scene.json(known)["result"]?.text == "OK")
+        }
+    }
+
+    @Test func `a stopped cache is gone at once`() async throws {
+        try await GatewayScene.run(workers: [.silent]) { scene in
+            let stop = "/stop_depthcache?exchange=binance.com&market=BTCUSDT"
+            #expect(try await scene.json(stop) == ["event": "STOP_DEPTHCACHE", "result": "OK"])
+            #expect(try await scene.json(stop)["error_id"]?.text == "#7000")
+            #expect(try await scene.json("/get_depthcache_list")["depthcache_list"] == [:])
+        }
+    }
+
+    @Test func `records have the keys that clients know`() async throws {
+        try await GatewayScene.run(workers: [.silent, .silent]) { scene in
+            let info = try await scene.json("/get_depthcache_info?exchange=binance.com&market=BTCUSDT")
+            let record = try #require(info["depthcache_info"])
+            #expect(record["DESIRED_QUANTITY"] == 2)
+            #expect(record["UPDATE_INTERVAL"]?.isNull == true)
+            #expect(record.at("DISTRIBUTION", "w1", "STATUS")?.text == "running")
+            #expect(record.at("DISTRIBUTION", "w1", "POD_UID")?.text == "w1")
+            let list = try await scene.json("/get_depthcache_list")
+            #expect(list.at("depthcache_list", "binance.com", "BTCUSDT") == record)
+            let cluster = try await scene.json("/get_cluster_info")
+            #expect(cluster["version"]?.text == "1.2.3")
+            #expect(cluster.at("db", "depthcaches", "binance.com", "BTCUSDT") == record)
+            #expect(cluster.at("db", "pods", "w0", "ROLE")?.text == "ubdcc-dcn")
+            #expect(cluster.at("db", "pods", "w0", "LAST_SEEN") == 999.0)
+            #expect(cluster.at("db", "pods", "g0", "ROLE")?.text == "ubdcc-restapi")
+            #expect(cluster.at("db", "credentials") == [])
+            let test = try await scene.json("/test")
+            #expect(test.at("app", "name")?.text == "ubdcc-restapi")
+            #expect(test["result"]?.text == "OK")
+        }
+    }
+
+    @Test func `while the Kubernetes API is away the last state is shown as such`() async throws {
+        try await GatewayScene.run(workers: [.silent]) { scene in
+            scene.directory.setAPIState(.init(hasSynced: true, trouble: "connection refused"))
+            scene.store.state.withLock { $0.outage = .unavailable("connection refused") }
+            let list = try await scene.json("/get_depthcache_list")
+            #expect(list["error_id"]?.text == "#8000")
+            #expect(list["error"]?.text == "connection refused")
+            #expect(list.at("depthcache_list", "binance.com", "BTCUSDT") != nil)
+            #expect(try await scene.json(Self.create + "2")["error_id"]?.text == "#9000")
+            scene.directory.setAPIState(.init(hasSynced: false, trouble: "connection refused"))
+            #expect(try await scene.json("/get_cluster_info")["error_id"]?.text == "#9000")
+            scene.directory.setAPIState(.init())
+            #expect(try await scene.json("/get_cluster_info")["error_id"]?.text == "#1014")
+        }
+    }
+
+    @Test(arguments: [
+        ("/nothing", "GET", 404), ("/shutdown", "GET", 404), ("/ubdcc_mgmt_backup", "POST", 404),
+        ("/", "GET", 404),
+        ("/get_asks", "POST", 405), ("/get_asks", "HEAD", 405), ("/create_depthcache", "PUT", 405),
+        ("/stop_depthcache", "OPTIONS", 405),
+    ])
+    func `unknown paths and wrong methods are told by status`(
+        _ path: String, method: String, status: Int
+    ) async throws {
+        try await GatewayScene.run { scene in
+            let reply = try await scene.send(path, method: method)
+            #expect(reply.status == status)
+            let detail = status == 404 ? "Not Found" : "Method Not Allowed"
+            #expect(reply.body == Array(#"{"detail":"\#(detail)"}"#.utf8))
+            #expect((reply.allow != nil) == (status == 405))
+        }
+    }
+
+    @Test func `a foreign page changes nothing`() async throws {
+        try await GatewayScene.run { scene in
+            #expect(try await scene.send(Self.create, fetchSite: "cross-site").status == 403)
+            #expect(scene.store.state.withLock { $0.caches.isEmpty })
+        }
+    }
+}

@@ -1,0 +1,196 @@
+import DepthCacheAPI
+import K8sClient
+import Telemetry
+import Testing
+import Transport
+
+@testable import Gateway
+
+/// What a scripted worker does with a query.
+enum LinkScript: Sendable {
+    case answers(BookAnswer)
+    case fails(String)
+    case silent
+    case unreachable(String)
+    case connecting
+}
+
+/// A link that does as its script says.
+final class ScriptedLink: WorkerLink {
+    var script: LinkScript
+    var asked = 0
+    init(_ script: LinkScript) { self.script = script }
+
+    var condition: LinkCondition {
+        switch script {
+        case .unreachable: .down
+        case .connecting: .connecting
+        default: .up
+        }
+    }
+    var trouble: String { if case .unreachable(let reason) = script { reason } else { "fine" } }
+
+    func ask(
+        _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void
+    ) {
+        asked += 1
+        switch script {
+        case .answers(let answer): completion(.success(answer.encoded()))
+        case .fails(let reason): completion(.failure(WorkerLinkError(reason: reason)))
+        default: break
+        }
+    }
+}
+
+/// A Kubernetes API in memory that counts what it is asked.
+final class FakeStore: DepthCacheStore {
+    struct State {
+        var caches: [CachePicture] = []
+        var finds = 0
+        var lists = 0
+        var outage: StoreError?
+    }
+    let state = Guarded(State())
+
+    func create(_ spec: DepthCacheSpec) async throws(StoreError) -> CachePicture {
+        let result = state.withLock { state -> Result<CachePicture, StoreError> in
+            if let outage = state.outage { return .failure(outage) }
+            let known = state.caches.contains {
+                MarketKey(exchange: $0.exchange, market: $0.market) == spec.key
+            }
+            if known { return .failure(.alreadyExists) }
+            let cache = CachePicture(
+                name: spec.key.description, uid: "uid-\(spec.key)", exchange: spec.exchange,
+                market: spec.market,
+                replicas: spec.replicas, updateInterval: spec.updateIntervalMilliseconds,
+                refreshInterval: spec.refreshIntervalSeconds, created: 1)
+            state.caches.append(cache)
+            return .success(cache)
+        }
+        return try result.get()
+    }
+
+    func delete(_ cache: CachePicture) async throws(StoreError) {
+        if let outage = state.withLock({ $0.outage }) { throw outage }
+        state.withLock { $0.caches.removeAll { $0.uid == cache.uid } }
+    }
+
+    func find(_ key: MarketKey) async throws(StoreError) -> CachePicture? {
+        if let outage = state.withLock({ $0.outage }) { throw outage }
+        return state.withLock { state in
+            state.finds += 1
+            return state.caches.first { MarketKey(exchange: $0.exchange, market: $0.market) == key }
+        }
+    }
+
+    func list() async throws(StoreError) -> [CachePicture] {
+        if let outage = state.withLock({ $0.outage }) { throw outage }
+        return state.withLock { state in
+            state.lists += 1
+            return state.caches
+        }
+    }
+}
+
+/// A dispatcher on a loop of its own, a directory and scripted workers.
+struct GatewayScene {
+    let loop: EventLoop
+    let store = FakeStore()
+    let directory: ClusterDirectory
+    let dispatcher: Dispatcher
+
+    /// `workers` keep copies of binance.com BTCUSDT, in order, all synchronised.
+    static func run(
+        workers: [LinkScript] = [], _ body: (GatewayScene) async throws -> Void
+    ) async throws {
+        let scene = try GatewayScene()
+        defer { scene.loop.stop() }
+        var picture = ClusterPicture()
+        if !workers.isEmpty { picture = Self.picture(workerCount: workers.count) }
+        await scene.directory.update(picture)
+        scene.directory.setAPIState(.init(hasSynced: true))
+        await scene.dispatcher.install(workers)
+        try await body(scene)
+    }
+
+    private init() throws {
+        loop = try EventLoop(name: "test")
+        directory = ClusterDirectory(store: store)
+        let pod = PodPicture(
+            name: "gateway-0", uid: "g0", node: "n", role: .gateway, address: "127.0.0.1", port: 1,
+            isReady: true)
+        let service = GatewayService(
+            directory: directory, markets: Guarded(MarketDirectory()),
+            pages: ClusterPages(gateway: pod, version: "1.2.3"),
+            loopback: LoopbackGuard(listeningOn: "127.0.0.1", allowedHosts: []),
+            metrics: GatewayMetrics(MetricRegistry()), wallClock: { 1000 })
+        dispatcher = Dispatcher(service: service, on: loop)
+    }
+
+    static func picture(workerCount: Int, ports: [Int]? = nil) -> ClusterPicture {
+        var picture = ClusterPicture()
+        picture.caches = [
+            CachePicture(
+                name: "btc", uid: "c", exchange: "binance.com", market: "BTCUSDT", replicas: workerCount,
+                created: 5)
+        ]
+        for index in 0..<workerCount {
+            let worker = WorkerPicture(
+                uid: "w\(index)", name: "worker-\(index)", address: "127.0.0.1",
+                port: ports?[index] ?? 9000 + index,
+                incarnation: "i\(index)", lastSeen: 999)
+            picture.workers.append(worker)
+            picture.replicas.append(
+                ReplicaPicture(
+                    name: "btc-\(index)", cacheUID: "c", workerUID: worker.uid, workerName: worker.name,
+                    created: 6,
+                    isSynchronized: true, incarnation: worker.incarnation))
+        }
+        return picture
+    }
+
+    /// Sends a request and waits for its answer.
+    func send(
+        _ target: String, method: String = "GET", body: String = "", fetchSite: String? = nil
+    ) async throws -> GatewayReply {
+        let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false).map(
+            String.init)
+        let query = Array((parts.count > 1 ? parts[1] : "").utf8)
+        let request = GatewayRequest(
+            method: method, path: parts[0], query: QueryString(query), rawQuery: query, host: "localhost:1",
+            body: Array(body.utf8))
+        return await withCheckedContinuation { continuation in
+            Task {
+                await dispatcher.handle(request, origin: nil, fetchSite: fetchSite) {
+                    continuation.resume(returning: $0)
+                }
+            }
+        }
+    }
+
+    /// The answer as JSON.
+    func json(_ target: String, method: String = "GET", body: String = "") async throws -> JSONValue {
+        try JSONValue(parsing: try await send(target, method: method, body: body).body)
+    }
+
+    /// Waits until the dispatcher has so many queries under way.
+    func waitForQueries(_ count: Int) async throws {
+        let end = ContinuousClock.now + .seconds(10)
+        while await dispatcher.queriesUnderWay != count {
+            try #require(ContinuousClock.now < end, "no \(count) queries under way")
+            await Task.yield()
+        }
+    }
+}
+
+extension Dispatcher {
+    func install(_ scripts: [LinkScript]) {
+        for (index, script) in scripts.enumerated() { links["w\(index)"] = ScriptedLink(script) }
+    }
+
+    func change(_ worker: Int, to script: LinkScript) {
+        (links["w\(worker)"] as? ScriptedLink)?.script = script
+    }
+
+    func asked(_ worker: Int) -> Int { (links["w\(worker)"] as? ScriptedLink)?.asked ?? 0 }
+}
