@@ -1,5 +1,6 @@
 import DepthCacheAPI
 import K8sClient
+import Telemetry
 import Testing
 
 @testable import Gateway
@@ -9,7 +10,7 @@ struct AdministrationTests {
     private static let create = "/create_depthcache?exchange=binance.com&market=BTCUSDT"
 
     @Test func `a cache that exists is not created twice`() async throws {
-        try await GatewayScene.run { scene in
+        try await GatewayScene.run { (scene) async throws in
             #expect(try await scene.json(Self.create)["result"]?.text == "OK")
             let again = try await scene.json(Self.create)
             #expect(again["error_id"]?.text == "#1024")
@@ -18,7 +19,7 @@ struct AdministrationTests {
     }
 
     @Test func `parameters come from a JSON body, null means unset`() async throws {
-        try await GatewayScene.run { scene in
+        try await GatewayScene.run { (scene) async throws in
             let body = #"""
                 {"exchange":"binance.com","market":"BTCUSDT","desired_quantity":2.9,"update_interval":" 1_00 ",
                  "refresh_interval":null,"debug":"true"}
@@ -34,7 +35,7 @@ struct AdministrationTests {
     }
 
     @Test func `many are created at once, those that exist are skipped`() async throws {
-        try await GatewayScene.run { scene in
+        try await GatewayScene.run { (scene) async throws in
             #expect(try await scene.json(Self.create)["result"]?.text == "OK")
             let body = #"{"exchange":"binance.com","markets":["BTCUSDT","ETHUSDT","BNBUSDT"]}"#
             let answer = try await scene.json("/create_depthcaches", method: "POST", body: body)
@@ -66,7 +67,7 @@ struct AdministrationTests {
     func `what cannot be done is refused by its id and named`(
         _ target: String, body: String, id: String, named: String
     ) async throws {
-        try await GatewayScene.run { scene in
+        try await GatewayScene.run { (scene) async throws in
             let answer = try await scene.json(target, method: body.isEmpty ? "GET" : "POST", body: body)
             #expect(answer["result"]?.text == "ERROR")
             #expect(answer["error_id"]?.text == id)
@@ -76,7 +77,7 @@ struct AdministrationTests {
     }
 
     @Test func `a published list of markets refuses others`() async throws {
-        try await GatewayScene.run { scene in
+        try await GatewayScene.run { (scene) async throws in
             let list = MarketList(exchange: "binance.com", markets: ["ETHUSDT": "TRADING"])
             scene.dispatcher.service.markets.withLock { $0.markets = ["binance.com": list] }
             #expect(try await scene.json(Self.create)["error_id"]?.text == "#1017")
@@ -86,7 +87,7 @@ struct AdministrationTests {
     }
 
     @Test func `a stopped cache is gone at once`() async throws {
-        try await GatewayScene.run(workers: [.silent]) { scene in
+        try await GatewayScene.run(workers: [.silent]) { (scene) async throws in
             let stop = "/stop_depthcache?exchange=binance.com&market=BTCUSDT"
             #expect(try await scene.json(stop) == ["event": "STOP_DEPTHCACHE", "result": "OK"])
             #expect(try await scene.json(stop)["error_id"]?.text == "#7000")
@@ -95,7 +96,7 @@ struct AdministrationTests {
     }
 
     @Test func `records have the keys that clients know`() async throws {
-        try await GatewayScene.run(workers: [.silent, .silent]) { scene in
+        try await GatewayScene.run(workers: [.silent, .silent]) { (scene) async throws in
             let info = try await scene.json("/get_depthcache_info?exchange=binance.com&market=BTCUSDT")
             let record = try #require(info["depthcache_info"])
             #expect(record["DESIRED_QUANTITY"] == 2)
@@ -118,7 +119,7 @@ struct AdministrationTests {
     }
 
     @Test func `while the Kubernetes API is away the last state is shown as such`() async throws {
-        try await GatewayScene.run(workers: [.silent]) { scene in
+        try await GatewayScene.run(workers: [.silent]) { (scene) async throws in
             scene.directory.setAPIState(.init(hasSynced: true, trouble: "connection refused"))
             scene.store.state.withLock { $0.outage = .unavailable("connection refused") }
             let list = try await scene.json("/get_depthcache_list")
@@ -142,7 +143,7 @@ struct AdministrationTests {
     func `unknown paths and wrong methods are told by status`(
         _ path: String, method: String, status: Int
     ) async throws {
-        try await GatewayScene.run { scene in
+        try await GatewayScene.run { (scene) async throws in
             let reply = try await scene.send(path, method: method)
             #expect(reply.status == status)
             let detail = status == 404 ? "Not Found" : "Method Not Allowed"
@@ -152,7 +153,7 @@ struct AdministrationTests {
     }
 
     @Test func `a foreign page changes nothing`() async throws {
-        try await GatewayScene.run { scene in
+        try await GatewayScene.run { (scene) async throws in
             #expect(try await scene.send(Self.create, fetchSite: "cross-site").status == 403)
             #expect(scene.store.state.withLock { $0.caches.isEmpty })
         }
