@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// The answer to one request; may be given later and from any thread, at once when given on the connection's loop.
 ///
 /// A reply that is dropped without an answer closes the connection.
@@ -6,6 +8,8 @@ package final class HTTPReply: Sendable {
     /// Which request of the connection this answers; a late answer to an earlier one is ignored.
     private let number: Int
     package let loop: EventLoop
+    /// Whether a whole answer was given, so that dropping the reply means nothing.
+    private let isSettled = Atomic<Bool>(false)
 
     init(connection: HTTPServerConnection, number: Int, loop: EventLoop) {
         self.connection = connection
@@ -14,12 +18,10 @@ package final class HTTPReply: Sendable {
     }
 
     deinit {
+        // Never directly, even on the loop: an answer given from another thread may still be on its way there.
+        guard !isSettled.load(ordering: .acquiring) else { return }
         let (connection, number) = (connection, number)
-        if loop.isOnLoop {
-            connection.abandon(number)
-        } else {
-            loop.execute { connection.abandon(number) }
-        }
+        loop.execute { connection.abandon(number) }
     }
 
     private func onLoop(_ body: @escaping @Sendable (HTTPServerConnection, Int) -> Void) {
@@ -33,6 +35,7 @@ package final class HTTPReply: Sendable {
 
     /// The whole answer.
     package func send(status: Int, headers: [HTTPHeader] = [], body: [UInt8]) {
+        isSettled.store(true, ordering: .releasing)
         onLoop { $0.answer($1, status: status, headers: headers, body: body) }
     }
 
@@ -54,6 +57,7 @@ package final class HTTPReply: Sendable {
 
     /// Ends a begun answer.
     package func end() {
+        isSettled.store(true, ordering: .releasing)
         onLoop { $0.end($1) }
     }
 
