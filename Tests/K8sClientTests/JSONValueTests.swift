@@ -10,7 +10,8 @@ import YAML
         ("9223372036854775808", .double(9_223_372_036_854_775_808)), (" [ ] ", .array([])),
         ("{}", .object([:])),
         ("\"\\u00e9\\n\\ud83d\\ude00\\/\"", .string("é\n😀/")), ("\"\\ud800x\"", .string("\u{FFFD}x")),
-        ("{\"a\":1,\"a\":2}", ["a": 2]), ("[null,true,false]", [nil, true, false]),
+        ("{\"a\":1,\"a\":2}", .object(["a": 2])),
+        ("[null,true,false]", .array([.null, true, false])),
     ])
     func `a value is read exactly`(_ text: String, _ value: JSONValue) throws {
         #expect(try JSONValue(parsing: text) == value)
@@ -117,6 +118,6 @@ import YAML
         conditions.set(ready(.no, 2, 20))
         #expect(conditions == [ready(.no, 2, 10)])
         conditions.set(ready(.yes, 2, 30))
-        #expect(conditions[type: "Ready"]?.lastTransitionTime.secondsSinceEpoch == 30)
+        #expect(conditions["Ready"]?.lastTransitionTime.secondsSinceEpoch == 30)
     }
 }

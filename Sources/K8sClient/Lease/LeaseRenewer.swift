@@ -3,6 +3,8 @@ import Telemetry
 /// Somebody else holds the Lease that was ours: a later incarnation has taken our place.
 package struct LeaseTaken: Error, Equatable, Sendable {
     package var holder: String
+
+    package init(holder: String) { self.holder = holder }
 }
 
 /// Keeps one Lease alive and carries its annotations, as a worker does.

@@ -6,7 +6,11 @@ package struct WatchLines: Sendable {
     package init(limit: Int = 8 << 20) { self.limit = limit }
 
     /// A line longer than the limit: a broken server, not a slow one.
-    package struct LineTooLong: Error, Equatable { package var limit: Int }
+    package struct LineTooLong: Error, Equatable {
+        package var limit: Int
+
+        package init(limit: Int) { self.limit = limit }
+    }
 
     /// Takes a chunk; returns the whole lines that it completes, without empty ones.
     package mutating func feed(_ chunk: [UInt8]) throws(LineTooLong) -> [[UInt8]] {
