@@ -24,6 +24,7 @@ protocol ByteChannelHandler: AnyObject {
     private var closeReason: String?
     private var isOpen = false
     private var hasSaidClosed = false
+    private var hasTimeoutEnded = false
     /// The TLS of a connection that we opened; accepted ones have it in libwebsockets.
     private var tls: TLSClientFilter?
 
@@ -165,6 +166,7 @@ protocol ByteChannelHandler: AnyObject {
             opened()
         case LWS_CALLBACK_RAW_RX:
             opened()
+            endHandshakeTimeout()
             unsafe received(bytes)
         case LWS_CALLBACK_RAW_WRITEABLE:
             return writeable()
@@ -177,6 +179,13 @@ protocol ByteChannelHandler: AnyObject {
             break
         }
         return 0
+    }
+
+    /// libwebsockets leaves the limit for the TLS handshake of an accepted socket (5 s) on raw connections for ever.
+    private func endHandshakeTimeout() {
+        guard !hasTimeoutEnded, !closesAfterOutput, let wsi = unsafe wsi else { return }
+        hasTimeoutEnded = true
+        unsafe lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0)
     }
 
     private func writeable() -> Int32 {
