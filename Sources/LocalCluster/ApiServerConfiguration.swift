@@ -1,3 +1,4 @@
+import K8sClient
 import DepthCacheAPI
 import FoundationEssentials
 import Glibc
@@ -101,7 +102,7 @@ package final class EmbeddedAPIServer: Sendable {
         for (role, token) in credentials.tokens { users[token] = role }
         do throws(StatusError) {
             let core = try APICore(store: store, users: users) { UUID().uuidString.lowercased() }
-            for (name, content) in CustomResourceDefinitions.all { try? core.install(name, content) }  // until YAML is there
+            for (name, content) in CustomResourceDefinitions.all { try core.install(name, content) }
             return core
         } catch {
             throw LocalClusterError("cannot use the database \(file): \(error.message)")

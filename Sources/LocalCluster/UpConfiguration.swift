@@ -6,7 +6,7 @@ import Transport
 package struct UpConfiguration: Sendable {
     package var workers: Int = 2
     package var host: String = "127.0.0.1"
-    /// Ports; 0 takes any free one. The actual ports are in `<data-dir>/up.json`.
+    /// Ports, where 0 takes any free one; the actual ports are in `<data-dir>/up.json`.
     package var gatewayPort: Int = 42081
     package var kubernetesPort: Int = 42080
     /// Controller and worker ports are wishes: a taken one is replaced by a free one, since nobody types them.

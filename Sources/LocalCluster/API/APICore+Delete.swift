@@ -1,3 +1,5 @@
+import K8sClient
+
 extension APICore {
     func delete(_ request: APIRequest, _ type: ResourceType, _ path: ResourcePath) throws(StatusError)
         -> APIAnswer
@@ -173,7 +175,7 @@ extension APICore {
     {
         var object = object
         let rest = owners(object).filter { !uids.contains($0["uid"]?.text ?? "") }
-        object.setMetadata("ownerReferences", rest.isEmpty ? nil : .array(rest))
+        object.setMetadata("ownerReferences", rest.isEmpty ? .none : .array(rest))
         _ = try save(key, object)
     }
 
@@ -227,7 +229,7 @@ extension APICore {
                 !dependents(of: uid).contains(where: { isBlocking($0.object, uid) })
             else { continue }
             let rest = finalizers(value).filter { $0 != "foregroundDeletion" }
-            value.setMetadata("finalizers", rest.isEmpty ? nil : .array(rest))
+            value.setMetadata("finalizers", rest.isEmpty ? .none : .array(rest))
             _ = try save(key, value)
             try finishDeletion(key)
         }

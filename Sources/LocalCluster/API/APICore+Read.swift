@@ -1,3 +1,5 @@
+import K8sClient
+
 extension APICore {
     func get(_ request: APIRequest, _ type: ResourceType, _ path: ResourcePath) throws(StatusError)
         -> APIAnswer
@@ -130,7 +132,7 @@ extension APICore {
         -> JSONValue
     {
         let name = object.at("metadata", "name")?.text ?? ""
-        guard let paths = type.scale, let replicas = scale.at("spec", "replicas")?.number else {
+        guard let paths = type.scale, let replicas = scale.at("spec", "replicas")?.whole else {
             throw .badRequest("a Scale needs spec.replicas as a number")
         }
         guard replicas >= 0 else {
@@ -143,7 +145,7 @@ extension APICore {
                 ])
         }
         var result = object
-        result.set(paths.specReplicas, .from(replicas))
+        result.set(paths.specReplicas, to: .from(replicas))
         if let version = scale.at("metadata", "resourceVersion")?.text, !version.isEmpty {
             result.setMetadata("resourceVersion", .string(version))
         }

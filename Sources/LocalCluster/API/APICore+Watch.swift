@@ -1,3 +1,5 @@
+import K8sClient
+
 /// Where a watch's lines go; the network side implements it.
 protocol WatchSink: AnyObject, Sendable {
     /// Sends one line; false if the reader is gone or too slow, which ends the watch.

@@ -1,3 +1,5 @@
+import K8sClient
+
 /// What surrounds a write: what it is about, who does it and how strictly.
 struct WriteContext {
     var type: ResourceType
@@ -182,7 +184,7 @@ extension APICore {
         }
         object.setMetadata("uid", .string(newUID()))
         object.setMetadata("creationTimestamp", .string(Clock.seconds(now())))
-        object.setMetadata("generation", type.countsGenerations ? 1 : nil)
+        object.setMetadata("generation", type.countsGenerations ? 1 : .none)
         object = try admitted(object, old: nil, context)
         record(&object, old: nil, context)
         guard !context.isDryRun else { return object }
@@ -238,7 +240,7 @@ extension APICore {
         if type.countsGenerations, context.subresource != "status",
             !isSameBesidesMetadataAndStatus(old, new, type)
         {
-            new.setMetadata("generation", .from((old.at("metadata", "generation")?.number ?? 0) + 1))
+            new.setMetadata("generation", .from((old.at("metadata", "generation")?.whole ?? 0) + 1))
         }
         if let owners {
             new.setMetadata("managedFields", owners.json)
@@ -275,7 +277,7 @@ extension APICore {
             manager: context.manager, operation: "Update", apiVersion: context.type.apiVersion,
             subresource: context.subresource, time: Clock.seconds(now()), fields: FieldSet())
         owners.recordUpdate(writer, from: old, to: object, context.shape)
-        object.setMetadata("managedFields", owners.entries.isEmpty ? nil : owners.json)
+        object.setMetadata("managedFields", owners.entries.isEmpty ? .none : owners.json)
     }
 
     // MARK: Patch

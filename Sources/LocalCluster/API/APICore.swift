@@ -1,3 +1,5 @@
+import K8sClient
+
 /// The embedded Kubernetes API without its network: requests in, answers and watch lines out.
 ///
 /// Not thread-safe by itself; the server keeps it behind a lock, so that every request sees one state of the world

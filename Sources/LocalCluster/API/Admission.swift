@@ -1,3 +1,4 @@
+import K8sClient
 import FoundationEssentials
 
 extension APICore {

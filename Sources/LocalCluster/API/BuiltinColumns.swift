@@ -1,3 +1,5 @@
+import K8sClient
+
 extension JSONValue {
     /// The length of an array field, as a table cell.
     func count(of field: String, now: Int64) -> JSONValue {
@@ -35,7 +37,7 @@ enum PodColumns {
     }
 
     private static func restarts(_ pod: JSONValue, _ now: Int64) -> String {
-        let count = statuses(pod).reduce(0) { $0 + ($1["restartCount"]?.number ?? 0) }
+        let count = statuses(pod).reduce(0) { $0 + ($1["restartCount"]?.whole ?? 0) }
         let last = statuses(pod).compactMap { $0.at("lastState", "terminated", "finishedAt")?.text }.max()
         guard count > 0, let last else { return String(count) }
         return "\(count) (\(Clock.age(last, now: now)) ago)"
@@ -50,7 +52,7 @@ enum ServiceColumns {
         PrinterColumn(name: "External-IP") { _, _ in "<none>" },
         PrinterColumn(name: "Port(s)") { service, _ in
             let ports = (service.at("spec", "ports")?.elements ?? []).map {
-                "\($0["port"]?.number ?? 0)/\($0["protocol"]?.text ?? "TCP")"
+                "\($0["port"]?.whole ?? 0)/\($0["protocol"]?.text ?? "TCP")"
             }
             return .string(ports.isEmpty ? "<none>" : ports.joined(separator: ","))
         },
@@ -102,7 +104,7 @@ enum EventColumns {
                 ))
         },
         PrinterColumn(name: "Count", priority: 1) { event, _ in
-            .string(String(event["count"]?.number ?? event["deprecatedCount"]?.number ?? 1))
+            .string(String(event["count"]?.whole ?? event["deprecatedCount"]?.whole ?? 1))
         },
         PrinterColumn(name: "Name", format: "name", priority: 1) { event, _ in
             event.at("metadata", "name") ?? ""

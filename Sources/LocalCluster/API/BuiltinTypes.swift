@@ -1,3 +1,5 @@
+import K8sClient
+
 /// The Kubernetes kinds that the embedded API serves beside the custom ones.
 enum BuiltinTypes {
     static let all: [ResourceType] = [

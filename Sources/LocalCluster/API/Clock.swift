@@ -8,7 +8,7 @@ enum Clock {
         return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
     }
 
-    /// `2026-01-31T12:00:00Z`
+    /// A time as `2026-01-31T12:00:00Z`.
     static func seconds(_ microseconds: Int64) -> String {
         let total = microseconds / 1_000_000
         let (year, month, day) = civil(total / 86400)

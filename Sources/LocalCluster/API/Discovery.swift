@@ -1,3 +1,5 @@
+import K8sClient
+
 extension APICore {
     /// Everything that is not about a resource: discovery, health, version, OpenAPI.
     func handleOther(_ request: APIRequest) throws(StatusError) -> APIAnswer {

@@ -1,3 +1,5 @@
+import K8sClient
+
 extension APICore {
     /// `/openapi/v2` and `/openapi/v3`, as far as kubectl's apply, create, edit and explain read them.
     func openAPI(_ request: APIRequest, _ parts: [String]) throws(StatusError) -> APIAnswer {

@@ -1,3 +1,5 @@
+import K8sClient
+
 /// A request as the API's core sees it: no connection, no threads.
 struct APIRequest: Sendable {
     var method: String

@@ -1,3 +1,5 @@
+import K8sClient
+
 /// A column of the table that `kubectl get` prints.
 struct PrinterColumn: Sendable {
     var name: String

@@ -1,3 +1,5 @@
+import K8sClient
+
 /// Which objects a list, a watch or a delete of many is about.
 struct Selection: Sendable {
     enum Requirement: Sendable {
@@ -31,7 +33,7 @@ struct Selection: Sendable {
         for field in fields {
             let value =
                 object.at(field.path.split(separator: ".").map(String.init))
-                ?? (field.path == "source" ? object.at("source", "component") : nil)
+                ?? (field.path == "source" ? object.at("source", "component") : .none)
             let text = value?.text ?? (value == nil || value == .null ? "" : value?.jsonText ?? "")
             guard (text == field.value) == field.isEqual else { return false }
         }

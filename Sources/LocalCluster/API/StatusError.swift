@@ -1,3 +1,5 @@
+import K8sClient
+
 /// One reason among several why an object is invalid.
 struct FieldFault: Equatable, Sendable {
     var field: String

@@ -1,3 +1,5 @@
+import K8sClient
+
 /// Which resources the API serves at the moment: the builtin ones and those of the installed definitions.
 struct TypeRegistry {
     private(set) var types: [ResourceType] = BuiltinTypes.all
@@ -145,7 +147,7 @@ enum CustomTypes {
         let path = JSONPath(definition["jsonPath"]?.text ?? "")
         return PrinterColumn(
             name: definition["name"]?.text ?? "", type: type, format: definition["format"]?.text ?? "",
-            description: definition["description"]?.text ?? "", priority: definition["priority"]?.number ?? 0
+            description: definition["description"]?.text ?? "", priority: definition["priority"]?.whole ?? 0
         ) { object, now in
             guard let value = path.value(in: object) else { return type == "string" ? "" : .null }
             if type == "date", let text = value.text {

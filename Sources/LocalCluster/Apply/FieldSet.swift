@@ -1,3 +1,5 @@
+import K8sClient
+
 /// One step of a path into an object, in the notation of `managedFields`.
 enum FieldStep: Hashable, Sendable {
     case field(String)
@@ -138,7 +140,7 @@ extension MergeShape {
     func step(for element: JSONValue) -> FieldStep {
         guard case .map(let keys) = listType else { return .value(element) }
         var named: [String: JSONValue] = [:]
-        for key in keys { named[key] = element[key] ?? (key == "protocol" ? "TCP" : nil) }
+        for key in keys { named[key] = element[key] ?? (key == "protocol" ? "TCP" : .none) }
         return .key(named)
     }
 }

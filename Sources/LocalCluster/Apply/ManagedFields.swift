@@ -1,3 +1,5 @@
+import K8sClient
+
 /// Who owns which fields of an object: `metadata.managedFields`.
 struct ManagedFields: Equatable {
     struct Entry: Equatable {

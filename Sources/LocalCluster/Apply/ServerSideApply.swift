@@ -1,3 +1,5 @@
+import K8sClient
+
 /// Fields that somebody else owns and wants otherwise.
 struct ApplyConflict: Error, Equatable {
     struct Clash: Equatable {
@@ -143,6 +145,6 @@ enum ServerSideApply {
         if dropped.isMember && kept.isEmpty { return nil }
         let left = prune(child, dropped, keeping: kept, shape)
         let isEmptied = (left.fields?.isEmpty ?? false) || (left.elements?.isEmpty ?? false)
-        return isEmptied && left != child && kept.isEmpty ? nil : left
+        return isEmptied && left != child && kept.isEmpty ? .none : left
     }
 }

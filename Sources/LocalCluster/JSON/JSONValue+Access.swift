@@ -1,3 +1,5 @@
+import K8sClient
+
 extension JSONValue {
     /// A document in one line; nil if it is not valid.
     init?(text: String) {
@@ -8,12 +10,9 @@ extension JSONValue {
     static func from(_ number: Int) -> JSONValue { .int(Int64(number)) }
     static func strings(_ texts: [String]) -> JSONValue { .array(texts.map { .string($0) }) }
 
-    var jsonText: String { String(decoding: bytes, as: UTF8.self) }
-    var fields: [String: JSONValue]? { if case .object(let fields) = self { fields } else { nil } }
-    var elements: [JSONValue]? { if case .array(let elements) = self { elements } else { nil } }
-    var text: String? { if case .string(let text) = self { text } else { nil } }
+    var jsonText: String { rendered }
 
-    var number: Int? {
+    var whole: Int? {
         switch self {
         case .int(let value): Int(value)
         case .double(let value): Int(exactly: value)
@@ -42,16 +41,6 @@ extension JSONValue {
         }
     }
 
-    /// A field of an object; setting nil removes it.
-    subscript(name: String) -> JSONValue? {
-        get { fields?[name] }
-        set {
-            var changed = fields ?? [:]
-            changed[name] = newValue
-            self = .object(changed)
-        }
-    }
-
     func at(_ path: [String]) -> JSONValue? {
         var current = self
         for name in path {
@@ -59,19 +48,6 @@ extension JSONValue {
             current = next
         }
         return current
-    }
-
-    func at(_ path: String...) -> JSONValue? { at(path) }
-
-    /// Sets a value deep inside, making the objects on the way.
-    mutating func set(_ path: [String], _ value: JSONValue) {
-        guard let first = path.first else {
-            self = value
-            return
-        }
-        var child = self[first] ?? .object([:])
-        child.set(Array(path.dropFirst()), value)
-        self[first] = child
     }
 
     /// Sets or, with nil, removes a field of `metadata`.
@@ -88,10 +64,5 @@ extension JSONValue {
         case .array(let elements): .array(elements.map(\.withoutNulls))
         default: self
         }
-    }
-
-    /// Reads YAML; JSON is the form of it that programs send.
-    init(yaml bytes: [UInt8]) throws(JSONError) {
-        self = try JSONValue(parsing: bytes)
     }
 }

@@ -1,3 +1,5 @@
+import K8sClient
+
 /// How the parts of an object merge when several writers meet: whole, by field, or by key.
 ///
 /// Custom resources say so in their schema. The builtin kinds follow the field names, which mean the same everywhere

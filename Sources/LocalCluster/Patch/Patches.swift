@@ -1,10 +1,12 @@
+import K8sClient
+
 /// RFC 7386: null removes, objects merge, everything else replaces.
 enum MergePatch {
     static func apply(_ patch: JSONValue, to target: JSONValue) -> JSONValue {
         guard let changes = patch.fields else { return patch }
         var fields = target.fields ?? [:]
         for (name, change) in changes {
-            fields[name] = change == .null ? nil : apply(change, to: fields[name] ?? .null)
+            fields[name] = change == .null ? .none : apply(change, to: fields[name] ?? .null)
         }
         return .object(fields)
     }

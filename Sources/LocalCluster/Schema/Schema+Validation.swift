@@ -1,3 +1,5 @@
+import K8sClient
+
 extension Schema {
     /// Everything about `value` that the schema forbids; `old` is the stored value, for transition rules.
     func faults(in value: JSONValue, old: JSONValue?, path: String) -> [FieldFault] {
@@ -78,10 +80,10 @@ extension Schema {
                     field: path, reason: reason, value: JSONValue.string(text).jsonText, detail: detail))
         }
         let count = text.unicodeScalars.count
-        if let least = raw["minLength"]?.number, count < least {
+        if let least = raw["minLength"]?.whole, count < least {
             add("\(path) in body should be at least \(least) chars long")
         }
-        if let most = raw["maxLength"]?.number, count > most {
+        if let most = raw["maxLength"]?.whole, count > most {
             add("may not be more than \(most) bytes", reason: "FieldValueTooLong")
         }
         if let pattern = raw["pattern"]?.text, let regex = try? Regex(pattern),
@@ -102,7 +104,7 @@ extension Schema {
         for name in required where fields[name] == nil {
             faults.append(FieldFault(field: childPath(name), reason: "FieldValueRequired"))
         }
-        if let most = raw["maxProperties"]?.number, fields.count > most {
+        if let most = raw["maxProperties"]?.whole, fields.count > most {
             faults.append(
                 FieldFault(
                     field: path, reason: "FieldValueTooMany", value: String(fields.count),
@@ -117,13 +119,13 @@ extension Schema {
 
     private func elementFaults(_ elements: [JSONValue], _ path: String) -> [FieldFault] {
         var faults: [FieldFault] = []
-        if let least = raw["minItems"]?.number, elements.count < least {
+        if let least = raw["minItems"]?.whole, elements.count < least {
             faults.append(
                 FieldFault(
                     field: path, reason: "FieldValueInvalid", value: String(elements.count),
                     detail: "\(path) in body should have at least \(least) items"))
         }
-        if let most = raw["maxItems"]?.number, elements.count > most {
+        if let most = raw["maxItems"]?.whole, elements.count > most {
             faults.append(
                 FieldFault(
                     field: path, reason: "FieldValueTooMany", value: String(elements.count),

@@ -1,3 +1,5 @@
+import K8sClient
+
 /// A structural OpenAPI v3 schema, as a CustomResourceDefinition carries it.
 final class Schema: Sendable {
     /// How a list's items are told apart when writers meet.

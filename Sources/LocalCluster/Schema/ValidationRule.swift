@@ -1,3 +1,5 @@
+import K8sClient
+
 /// The part of CEL that the embedded API understands: comparisons between fields of `self`, of `oldSelf` and literals,
 /// joined by `&&` and `||`.
 ///
@@ -59,7 +61,7 @@ struct ValidationRule: Sendable {
         case .path("self", let path): value.at(path)
         case .path(_, let path): old?.at(path)
         case .literal(let literal): literal
-        default: nil
+        default: .none
         }
     }
 

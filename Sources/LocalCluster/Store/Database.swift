@@ -1,3 +1,4 @@
+import K8sClient
 import CSQLite
 
 /// A value bound to or read from a column.
@@ -23,7 +24,8 @@ struct DatabaseError: Error, CustomStringConvertible {
 }
 
 /// One SQLite connection with its prepared statements.
-@safe final class Database {  // Safe because: the pointers never leave the class and are released once, in deinit
+// Safe because: the pointers never leave the class and are released once, in deinit.
+@safe final class Database {
     private var connection: OpaquePointer?
     private var statements: [String: OpaquePointer] = unsafe [:]
 

@@ -1,3 +1,5 @@
+import K8sClient
+
 /// Where an object lives: resource is `group/plural`, the namespace is empty for cluster-scoped ones.
 struct ObjectKey: Hashable, Comparable, Sendable {
     var resource: String

@@ -1,3 +1,4 @@
+import K8sClient
 import Transport
 
 /// The supervisor's way to the API it started: few calls, as the admin.

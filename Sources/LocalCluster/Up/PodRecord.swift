@@ -1,3 +1,5 @@
+import K8sClient
+
 /// The Pod object that stands for a child process.
 struct PodRecord: Sendable {
     var name: String

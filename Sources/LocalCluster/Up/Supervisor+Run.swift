@@ -1,3 +1,4 @@
+import K8sClient
 import Telemetry
 
 extension Supervisor {

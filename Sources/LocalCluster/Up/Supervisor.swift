@@ -1,3 +1,4 @@
+import K8sClient
 import Glibc
 import Telemetry
 import Transport
@@ -46,7 +47,7 @@ final class Supervisor: Sendable {
             } else if answer.code == 200, child.state.withLock({ $0.podUID.isEmpty }) {
                 // After a restart of the whole cluster the count goes on.
                 let restarts = answer.body.at("status", "containerStatuses")?.elements?.first?[
-                    "restartCount"]?.number
+                    "restartCount"]?.whole
                 child.state.withLock { $0.pod.restarts = restarts ?? 0 }
             }
             if let uid = answer.body.at("metadata", "uid")?.text, answer.code < 300 {
