@@ -1,11 +1,20 @@
+import Telemetry
+
 /// The asking side of one link: connects, proves itself, keeps the beat, asks many things at once, connects again.
 package final class LinkClient: Sendable {
     package let loop: EventLoop
     package let endpoint: String
+    private let session: LinkClientSession
+    private let shared: LinkClientShared
 
     /// - Parameters:
-    ///   - endpoint: `address:port` of the peer's port.
+    ///   - loop: where everything happens.
+    ///   - endpoint: `address:port` of the peer.
+    ///   - identity: who we say that we are.
+    ///   - keys: asked for at each hello, so that they can change.
     ///   - expectedUID: the peer must say this uid, if given; so with the incarnation.
+    ///   - expectedIncarnation: see `expectedUID`.
+    ///   - timings: how fast trouble is noticed.
     ///   - onStateChange: called on the loop's thread.
     package init(
         loop: EventLoop, endpoint: String, identity: LinkIdentity, keys: @escaping @Sendable () -> LinkKeys,
@@ -14,17 +23,54 @@ package final class LinkClient: Sendable {
     ) {
         self.loop = loop
         self.endpoint = endpoint
+        let shared = LinkClientShared(onStateChange: onStateChange)
+        self.shared = shared
+        session = LinkClientSession(
+            loop: loop, endpoint: endpoint, identity: identity, keys: keys,
+            expected: (expectedUID, expectedIncarnation), timings: timings, shared: shared)
     }
 
-    package var state: LinkState { .stopped }
+    package var state: LinkState { shared.state }
     /// Who answered the last hello.
-    package var peer: LinkIdentity? { nil }
-    package func start() {}
-    package func stop() {}
+    package var peer: LinkIdentity? { shared.peer }
+
+    /// Begins to connect, and keeps at it until `stop`.
+    package func start() { loop.execute { [session] in session.start() } }
+    /// Closes; what is being asked fails.
+    package func stop() { loop.execute { [session] in session.stop() } }
 
     /// Asks; `completion` runs exactly once, on the loop's thread. Callable from any thread.
     package func request(
         kind: UInt8, payload: [UInt8], deadline: Duration,
         completion: @escaping @Sendable (Result<LinkAnswer, LinkError>) -> Void
-    ) { completion(.failure(.notConnected("not yet"))) }
+    ) {
+        if loop.isOnLoop {
+            session.request(kind, payload, deadline, completion)
+        } else {
+            let due = ContinuousClock.now + deadline
+            loop.execute { [session] in
+                session.request(kind, payload, ContinuousClock.now.duration(to: due), completion)
+            }
+        }
+    }
+}
+
+/// What a link client lets other threads see.
+final class LinkClientShared: Sendable {
+    private let current = Guarded<(state: LinkState, peer: LinkIdentity?)>((.connecting, nil))
+    private let onStateChange: @Sendable (LinkState) -> Void
+
+    init(onStateChange: @escaping @Sendable (LinkState) -> Void) { self.onStateChange = onStateChange }
+
+    var state: LinkState { current.withLock { $0.state } }
+    var peer: LinkIdentity? { current.withLock { $0.peer } }
+    func set(peer: LinkIdentity) { current.withLock { $0.peer = peer } }
+
+    func set(_ state: LinkState) {
+        let isNew = current.withLock { current in
+            defer { current.state = state }
+            return current.state != state
+        }
+        if isNew { onStateChange(state) }
+    }
 }
