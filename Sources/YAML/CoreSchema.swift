@@ -24,6 +24,8 @@ enum CoreSchema {
 
     private static func hasSign(_ text: Substring) -> Bool { text.first == "-" || text.first == "+" }
 
+    /// The number of the core schema.
+    ///
     /// `[-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?`
     private static func isNumber(_ text: [UInt8]) -> Bool {
         var at = 0

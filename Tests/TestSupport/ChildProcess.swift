@@ -20,10 +20,7 @@ package final class ChildProcess: Sendable {
     package let id: pid_t
     private let collected = Guarded(Collected())
 
-    /// - Parameters:
-    ///   - program: The path of the program.
-    ///   - arguments: Without the program's name.
-    ///   - environment: Added to the own environment.
+    /// Starts a program by its path; `environment` is added to the own one.
     package init(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws {
         var out: [Int32] = [0, 0]
         var err: [Int32] = [0, 0]

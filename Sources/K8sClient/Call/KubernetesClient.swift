@@ -96,7 +96,9 @@ package struct KubernetesClient: Sendable {
             .apply(manager: manager, force: force), try json(object))
     }
 
-    /// Deletes an object; with a uid only that very one. Returns false if there was none.
+    /// Deletes an object; with a uid only that very one.
+    ///
+    /// Returns false if there was none.
     @discardableResult
     package func delete<Object: KubernetesResource>(
         _ type: Object.Type, _ name: String, namespace: String? = nil, uid: String? = nil,

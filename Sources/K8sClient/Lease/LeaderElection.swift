@@ -25,7 +25,7 @@ package struct LeaderElection: Sendable {
     private let log = Log("election")
     private let standingBy: @Sendable (_ holder: String) -> Void
 
-    /// - Parameter standingBy: told who leads, each time that changes while we wait.
+    /// `standingBy` is told who leads, each time that changes while we wait.
     package init(
         client: KubernetesClient, name: String, identity: String,
         settings: LeaderElectionSettings = LeaderElectionSettings(),

@@ -20,7 +20,8 @@ package actor LeaseRenewer {
     /// When the last renewal that went well was sent.
     package private(set) var lastRenewal: ContinuousClock.Instant?
 
-    /// - Parameter lease: name, labels, annotations, holder and duration; whoever holds it now is replaced.
+    /// Wants a Lease with this
+    /// name, labels, annotations, holder and duration; whoever holds it now is replaced.
     package init(client: KubernetesClient, lease: Lease, interval: Duration = .seconds(3)) {
         self.client = client
         self.interval = interval
@@ -58,7 +59,9 @@ package actor LeaseRenewer {
         }
     }
 
-    /// Gives the Lease back, so that nobody waits for its end. Call it after `run` has ended.
+    /// Gives the Lease back, so that nobody waits for its end.
+    ///
+    /// Call it after `run` has ended.
     package func release() async {
         guard var lease = held else { return }
         var client = client

@@ -5,7 +5,9 @@ package import Transport
 package struct InformerSettings: Sendable {
     /// How long the API keeps one watch open.
     package var watchTimeout: Duration = .seconds(60)
-    /// Nothing at all for this long: the connection is dead. A little over `watchTimeout` suits quiet objects.
+    /// Nothing at all for this long: the connection is dead.
+    ///
+    /// A little over `watchTimeout` suits quiet objects.
     package var idleTimeout: Duration = .seconds(70)
     package var backoff = Backoff()
 
@@ -72,9 +74,10 @@ package final class Informer<Object: KubernetesResource>: Sendable {
                     state = .mustWatch(resourceVersion: version)
                     try await watch(&state)
                     state = state.after(.closed)
-                    noteProblem(nil, isLive: false)
-                    // A server that closes at once must not make us spin.
+                    // A watch that ends in order goes on where it ended, so it has no gap. A server that closes at once must
+                    // not make us spin.
                     if started.duration(to: .now) < .seconds(1) {
+                        noteProblem(nil, isLive: false)
                         try await Task.sleep(for: backoff.next())
                         continue
                     }

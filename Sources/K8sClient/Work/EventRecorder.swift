@@ -22,9 +22,7 @@ package actor EventRecorder {
     private let entries: AsyncStream<Key>
     private nonisolated let enqueue: AsyncStream<Key>.Continuation
 
-    /// - Parameters:
-    ///   - component: Who reports, such as `fathom-controller`.
-    ///   - instance: Which of them, such as the pod's name.
+    /// `component` is who reports, such as `fathom-controller`; `instance` which of them, such as the pod's name.
     package init(client: KubernetesClient, component: String, instance: String) {
         self.client = client
         self.component = component

@@ -21,7 +21,9 @@ package actor WorkQueue<Key: Hashable & Comparable & Sendable> {
         wake()
     }
 
-    /// The next key that is due; nil when the task is cancelled. Give it back by `done` or `failed`.
+    /// The next key that is due; nil when the task is cancelled.
+    ///
+    /// Give it back by `done` or `failed`.
     package func next() async -> Key? {
         while !Task.isCancelled {
             if let key = schedule.take(at: clock.now) { return key }
