@@ -47,7 +47,7 @@ let package = Package(
         library(
             "DepthCacheAPI", ["K8sClient", "Transport", "Telemetry", "YAML", "Books"],
             resources: [.embedInCode("Resources")]),
-        library("Binance", ["Books", "Transport", "Telemetry", "YAML"]),
+        library("Binance", ["Books", "YAML"]),
         library("Controller", ["Binance", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry"]),
         library("Worker", ["Binance", "Books", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry"]),
         library("Gateway", ["Binance", "Books", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry"]),
@@ -73,7 +73,7 @@ let package = Package(
         tests("TransportTests", ["Transport", "Telemetry"]),
         tests("K8sClientTests", ["K8sClient", "Transport", "Telemetry", "YAML"]),
         tests("DepthCacheAPITests", ["DepthCacheAPI", "K8sClient", "YAML", "Books"]),
-        tests("BinanceTests", ["Binance", "Books", "YAML"]),
+        tests("BinanceTests", ["Binance", "Books", "YAML", "Transport"]),
         tests("ControllerTests", ["Controller", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry"]),
         tests(
             "WorkerTests",

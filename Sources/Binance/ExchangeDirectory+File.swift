@@ -1,0 +1,103 @@
+import YAML
+
+/// What is wrong with an exchanges file; the text names the exchange and the key.
+package struct ExchangeFileError: Error, Equatable, Sendable, CustomStringConvertible {
+    package var description: String
+}
+
+extension ExchangeDirectory {
+    /// The documented exchanges, changed by a YAML file: a mapping from exchange names to the keys that differ.
+    package init(overridesYAML bytes: [UInt8]) throws(ExchangeFileError) {
+        self.init()
+        let value: YAMLValue
+        do {
+            value = try YAML.parse(bytes)
+        } catch {
+            throw ExchangeFileError(description: "expected YAML: \(error)")
+        }
+        if value.isNull { return }
+        guard let entries = value.entries else {
+            throw ExchangeFileError(
+                description: "expected a mapping from exchange names to settings, was another value")
+        }
+        for entry in entries {
+            guard self[name: entry.key] != nil else {
+                throw ExchangeFileError(
+                    description: "expected one of \(names.joined(separator: ", ")), was '\(entry.key)'")
+            }
+            guard let settings = entry.value.entries else {
+                throw ExchangeFileError(description: "\(entry.key): expected a mapping, was another value")
+            }
+            for setting in settings { try override(entry.key, setting.key, setting.value) }
+        }
+    }
+
+    private mutating func override(
+        _ name: String, _ key: String, _ value: YAMLValue
+    ) throws(ExchangeFileError) {
+        let place = "\(name).\(key)"
+        switch key {
+        case "restBaseURL":
+            let url = try Self.url(value, place, schemes: ["https://", "http://"])
+            update(name) { $0.restBaseURL = url }
+        case "webSocketBaseURL":
+            let url = try Self.url(value, place, schemes: ["wss://", "ws://"])
+            update(name) { $0.webSocketBaseURL = url }
+        case "caFile":
+            guard let path = value.text, !path.isEmpty else {
+                throw ExchangeFileError(description: "\(place): expected a path, was another value")
+            }
+            update(name) { $0.caFile = path }
+        case "snapshotLimits":
+            let limits = try Self.limits(value, place)
+            update(name) { exchange in
+                exchange.snapshotLimits = limits.map {
+                    Exchange.SnapshotLimit(levels: $0, weight: exchange.snapshotWeight(limit: $0))
+                }
+            }
+        case "weightPerMinute":
+            let number = try Self.positive(value, place)
+            update(name) { $0.weightPerMinute = number }
+        case "streamsPerConnection":
+            let number = try Self.positive(value, place)
+            update(name) { $0.streamsPerConnection = number }
+        case "messagesPerSecond":
+            let number = try Self.positive(value, place)
+            update(name) { $0.messagesPerSecond = number }
+        default:
+            throw ExchangeFileError(
+                description: """
+                    \(place): expected restBaseURL, webSocketBaseURL, caFile, snapshotLimits, weightPerMinute, \
+                    streamsPerConnection or messagesPerSecond, was '\(key)'
+                    """)
+        }
+    }
+
+    private static func url(
+        _ value: YAMLValue, _ place: String, schemes: [String]
+    ) throws(ExchangeFileError) -> String {
+        guard let text = value.text, schemes.contains(where: { text.hasPrefix($0) && text != $0 }) else {
+            throw ExchangeFileError(
+                description: "\(place): expected a URL that starts with \(schemes[0]), was another value")
+        }
+        return text.hasSuffix("/") ? String(text.dropLast()) : text
+    }
+
+    private static func positive(_ value: YAMLValue, _ place: String) throws(ExchangeFileError) -> Int {
+        guard let number = value.number, number > 0, number <= 1_000_000_000 else {
+            throw ExchangeFileError(
+                description: "\(place): expected a whole number above 0, was another value")
+        }
+        return Int(number)
+    }
+
+    private static func limits(_ value: YAMLValue, _ place: String) throws(ExchangeFileError) -> [Int] {
+        guard let elements = value.elements, !elements.isEmpty else {
+            throw ExchangeFileError(
+                description: "\(place): expected a list of whole numbers, was another value")
+        }
+        var limits: [Int] = []
+        for element in elements { limits.append(try positive(element, place)) }
+        return limits.sorted()
+    }
+}
