@@ -1,4 +1,216 @@
+import Binance
+import DepthCacheAPI
+import FoundationEssentials
+import K8sClient
+import Telemetry
+import Transport
+
 /// Runs one worker until the task is cancelled: drains, releases its Lease and joins its threads before it returns.
 package func runWorker(_ configuration: WorkerConfiguration) async throws {
-    try await Task.sleep(for: .seconds(86_400 * 365))
+    let worker = try Worker(configuration)
+    try await worker.run()
+}
+
+/// The parts of a worker and the order in which they start and end.
+final class Worker: Sendable {
+    private static let log = Log("worker")
+
+    private let configuration: WorkerConfiguration
+    private let incarnation: String
+    private let health = Health(waitingFor: ["api": "nothing has been read from the Kubernetes API yet"])
+    private let board = ReportBoard()
+    private let client: KubernetesClient
+    private let venues: [Venue]
+    private let loops: [FeedLoop]
+    private let serverLoop: EventLoop
+    private let server: HTTPServer
+    private let links: LinkServer
+    private let keeper: ReplicaKeeper
+    private let informer: Informer<DepthCacheReplica>
+
+    init(_ configuration: WorkerConfiguration) throws {
+        self.configuration = configuration
+        incarnation = Digest.hex(try Digest.random(8))
+        let (clock, metrics) = (WorkerClock(), MetricRegistry())
+        let directory = BookDirectory()
+        var access = try KubernetesConfiguration.load(kubeconfig: configuration.kubeconfigPath)
+        access.namespace = configuration.namespace
+        client = KubernetesClient(configuration: access, http: try HTTPClient())
+        let exchanges = try Self.exchanges(configuration.exchangesFile)
+        let keys = try configuration.linkKeyFile.map { path in try LinkKeyFile(path: path, clock: clock) }
+        guard let keys else { throw WorkerError("expected a link key file (--link-key-file)") }
+        venues = try Self.venues(exchanges, clock, metrics)
+        loops = try (0..<max(1, configuration.loopCount)).map { [board] index in
+            FeedLoop(loop: try EventLoop(name: "feed-\(index)"), clock: clock, board: board)
+        }
+        serverLoop = try EventLoop(name: "serve")
+        keeper = ReplicaKeeper(
+            incarnation: incarnation, exchanges: exchanges,
+            venues: Dictionary(uniqueKeysWithValues: venues.map { ($0.exchange.name, $0) }), loops: loops,
+            directory: directory, metrics: metrics, clock: clock, linger: configuration.lingerPeriod)
+        informer = Informer(
+            DepthCacheReplica.self, client: client, namespace: configuration.namespace,
+            selector: Selector(labels: [LabelKey.worker: configuration.uid]))
+        links = LinkServer(
+            identity: LinkIdentity(
+                role: .worker, name: configuration.name, uid: configuration.uid, incarnation: incarnation),
+            keys: { keys.keys },
+            handler: BookEndpoint(directory: directory, clock: clock, metrics: metrics))
+        do {
+            server = try HTTPServer(
+                HTTPServerConfiguration(host: configuration.listenAddress, port: configuration.port),
+                loops: [serverLoop], handler: WorkerEndpoint(health: health, metrics: metrics),
+                webSockets: ["/link/v1": links])
+        } catch {
+            for loop in loops { loop.loop.stop() }
+            serverLoop.stop()
+            throw error
+        }
+    }
+
+    private static func exchanges(_ file: String?) throws -> ExchangeDirectory {
+        guard let file else { return ExchangeDirectory() }
+        let bytes: [UInt8]
+        do { bytes = [UInt8](try Data(contentsOf: URL(filePath: file))) } catch {
+            throw WorkerError("cannot read the exchanges file \(file): \(error)")
+        }
+        do { return try ExchangeDirectory(overridesYAML: bytes) } catch {
+            throw WorkerError("exchanges file \(file): \(error)")
+        }
+    }
+
+    /// One venue for each exchange that has books of its own; exchanges of one pool share its weight.
+    private static func venues(
+        _ exchanges: ExchangeDirectory, _ clock: WorkerClock, _ metrics: MetricRegistry
+    ) throws -> [Venue] {
+        var pools: [String: Guarded<RequestWeight>] = [:]
+        let http = try HTTPClient()
+        return exchanges.all.filter { $0.marketDataName == $0.name }.map { exchange in
+            let weight =
+                pools[exchange.weightPool] ?? Guarded(RequestWeight(limitPerMinute: exchange.weightPerMinute))
+            pools[exchange.weightPool] = weight
+            let desk = SnapshotDesk(
+                exchange: exchange, http: http, weight: weight, clock: clock, metrics: metrics)
+            return Venue(exchange: exchange, desk: desk, metrics: metrics)
+        }
+    }
+
+    /// Serves until cancelled, or until a later start of the same worker has taken the Lease.
+    func run() async throws {
+        Self.log.info(
+            "Worker starts",
+            [
+                "name": configuration.name, "uid": configuration.uid, "incarnation": incarnation,
+                "port": "\(server.port)",
+            ])
+        configuration.onListening?(server.port)
+        for loop in loops { loop.start() }
+        let renewer = LeaseRenewer(
+            client: client, lease: lease, interval: .seconds(Fathom.workerLeaseRenewalSeconds))
+        let (endings, ending) = AsyncStream.makeStream(of: (any Error).self)
+        // Lease and requests go on after the cancellation, so that queries are answered while others take over.
+        let background = Task { await self.keepAlive(renewer, ending) }
+        var failure: (any Error)?
+        do { try await work(endings) } catch { failure = error is CancellationError ? nil : error }
+        if failure == nil {
+            Self.log.info("Worker drains", ["name": configuration.name])
+            await renewer.annotate(AnnotationKey.draining, "true")
+            let period = configuration.drainPeriod
+            await Task { try? await Task.sleep(for: period) }.value
+        }
+        background.cancel()
+        await background.value
+        if failure == nil { await renewer.release() }
+        await end()
+        if let failure { throw failure }
+    }
+
+    private var lease: Lease {
+        WorkerRecord(
+            name: configuration.name, uid: configuration.uid, incarnation: incarnation,
+            endpoint: "\(configuration.advertisedAddress):\(server.port)", node: configuration.node
+        ).lease(namespace: configuration.namespace, renewed: .now)
+    }
+
+    private func keepAlive(_ renewer: LeaseRenewer, _ ending: AsyncStream<any Error>.Continuation) async {
+        await withDiscardingTaskGroup { group in
+            for venue in venues { group.addTask { await venue.desk.run() } }
+            group.addTask { do { try await renewer.run() } catch { ending.yield(error) } }
+        }
+    }
+
+    private func work(_ endings: AsyncStream<any Error>) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { await self.informer.run() }
+            group.addTask { try await self.followReplicas() }
+            group.addTask { await self.followBooks() }
+            group.addTask { try await self.watchTime() }
+            group.addTask { for await error in endings { throw error } }
+            for try await _ in group { return }
+        }
+    }
+
+    private func followReplicas() async throws {
+        try await informer.waitUntilSynced()
+        health.setUnready("api", nil)
+        for await _ in informer.changes() {
+            await keeper.assign(Array(informer.objects.values))
+            board.nudge()
+        }
+    }
+
+    private func followBooks() async {
+        for await _ in board.signal {
+            await keeper.take(board.take())
+            await writeStatuses()
+        }
+    }
+
+    /// Wakes whatever only time changes: ends of lingering, writes that wait for their turn.
+    private func watchTime() async throws {
+        while true {
+            try await Task.sleep(for: .milliseconds(500))
+            await keeper.tick()
+            board.nudge()
+        }
+    }
+
+    /// Writes what is due; a few at once, so that a slow API does not hold up the rest.
+    private func writeStatuses() async {
+        await withDiscardingTaskGroup { group in
+            while let (name, status) = await keeper.nextWrite() {
+                group.addTask {
+                    let isWritten = await self.write(status, to: name)
+                    await self.keeper.finished(name, wrote: isWritten ? status : nil)
+                }
+            }
+        }
+    }
+
+    private func write(_ status: DepthCacheReplicaStatus, to name: String) async -> Bool {
+        do {
+            let body = try JSONValue(encoding: status)
+            try await client.patchStatus(
+                DepthCacheReplica.self, name, namespace: configuration.namespace, .merge, ["status": body])
+            return true
+        } catch let error as APIError where error.isNotFound {
+            return true
+        } catch {
+            Self.log.warning("Cannot write the status of a replica", ["replica": name, "error": "\(error)"])
+            return false
+        }
+    }
+
+    /// Ends links, connections and threads, in the order in which they lean on each other.
+    private func end() async {
+        links.stop()
+        server.stop()
+        for loop in loops {
+            await loop.stop()
+            loop.loop.stop()
+        }
+        serverLoop.stop()
+        Self.log.info("Worker has ended", ["name": configuration.name])
+    }
 }

@@ -1,5 +1,6 @@
-/// One combined connection to an exchange as a pure machine: which streams are wanted, which are on the wire,
-/// what may be sent when, and whether the peer is alive. Time is a value; the effects are the returned actions.
+/// One combined connection to an exchange as a pure machine.
+///
+/// It knows which streams are wanted, which are on the wire, what may be sent when, and whether the peer is alive. Time is a value; the effects are the returned actions.
 struct FeedMachine: Sendable {
     struct Settings: Sendable {
         var messagesPerSecond = 5
@@ -136,7 +137,9 @@ struct FeedMachine: Sendable {
         return actions
     }
 
-    /// What is due now. `mayConnect` is the limit on attempts that all connections to the exchange share.
+    /// What is due now.
+    ///
+    /// `mayConnect` is the limit on attempts that all connections to the exchange share.
     mutating func tick(now: Duration, mayConnect: Bool = true) -> [Action] {
         switch connection {
         case .idle:

@@ -2,9 +2,10 @@
 struct RetryBackoff: Sendable {
     let first: Duration
     let longest: Duration
-    private(set) var attempts = 0
+    private(set) var attempts: Int
 
-    init(first: Duration = .milliseconds(500), longest: Duration = .seconds(30)) {
+    init(first: Duration = .milliseconds(500), longest: Duration = .seconds(30), attempts: Int = 0) {
+        self.attempts = attempts
         self.first = first
         self.longest = longest
     }

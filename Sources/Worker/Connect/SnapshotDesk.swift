@@ -1,0 +1,203 @@
+import Binance
+import Books
+import DepthCacheAPI
+import Telemetry
+import Transport
+
+/// What a book asks its exchange for over REST.
+struct SnapshotOrder: Sendable {
+    enum Purpose: Int, Sendable, Comparable {
+        /// A book that cannot be served until this arrives.
+        case synchronize
+        /// Whether the market is trading at all.
+        case status
+        /// A served book that wants fresh or deeper levels.
+        case refresh
+        /// Whether a silent stream is dead.
+        case probe
+
+        static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    var purpose: Purpose
+    var market: String
+    var limit = 0
+    var notBefore: Duration
+    /// Called once, from any thread.
+    var completion: @Sendable (SnapshotOutcome) -> Void
+}
+
+enum SnapshotOutcome: Sendable {
+    case snapshot(BookSnapshot, limit: Int)
+    case status(isTrading: Bool)
+    case unknownMarket(String)
+    case failed(Reason, String)
+}
+
+/// Fetches snapshots for all books of one exchange, within its request weight and a bound on requests at once.
+///
+/// First copies go before refreshes, refreshes before probes; probes may use a tenth of the weight.
+final class SnapshotDesk: Sendable {
+    static let parallelRequests = 8
+    private static let log = Log("snapshots")
+
+    private struct State {
+        var orders: [SnapshotOrder] = []
+        var running = 0
+        var probes: RateWindow
+    }
+
+    let exchange: Exchange
+    private let http: HTTPClient
+    private let clock: WorkerClock
+    private let weight: Guarded<RequestWeight>
+    private let state: Guarded<State>
+    private let signal: AsyncStream<Void>
+    private let wake: AsyncStream<Void>.Continuation
+    private let weightGauge: Gauge
+
+    /// `weight` is shared by the exchanges of one pool.
+    init(
+        exchange: Exchange, http: HTTPClient, weight: Guarded<RequestWeight>, clock: WorkerClock,
+        metrics: MetricRegistry
+    ) {
+        self.exchange = exchange
+        self.http = http
+        self.clock = clock
+        self.weight = weight
+        let probeWeight = max(1, exchange.snapshotWeight(limit: exchange.snapshotLimits.first?.levels ?? 5))
+        let probes = max(1, exchange.weightPerMinute / 10 / probeWeight)
+        state = Guarded(State(probes: RateWindow(limit: probes, period: .seconds(60))))
+        (signal, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        weightGauge = metrics.gauge(
+            "fathom_worker_request_weight_used",
+            help: "Request weight used in this minute, as the exchange counts it",
+            labels: ["exchange": exchange.name])
+    }
+
+    func submit(_ order: SnapshotOrder) {
+        state.withLock { $0.orders.append(order) }
+        wake.yield()
+    }
+
+    /// Carries out orders until cancelled.
+    func run() async {
+        await withDiscardingTaskGroup { group in
+            for await _ in signal {
+                while let (order, request) = next() {
+                    group.addTask {
+                        order.completion(await self.fetch(order, request))
+                        self.state.withLock { $0.running -= 1 }
+                        self.wake.yield()
+                    }
+                }
+                if let wait = waitForNext() {
+                    group.addTask {
+                        do { try await Task.sleep(for: wait) } catch { return }
+                        self.wake.yield()
+                    }
+                }
+            }
+        }
+    }
+
+    private func request(for order: SnapshotOrder) -> RESTRequest {
+        order.purpose == .status
+            ? exchange.exchangeInfoRequest(market: order.market)
+            : exchange.depthRequest(market: order.market, limit: order.limit)
+    }
+
+    /// The most urgent order that may go now.
+    private func next() -> (SnapshotOrder, RESTRequest)? {
+        let now = clock.now
+        return state.withLock { state in
+            guard state.running < Self.parallelRequests else { return nil }
+            let mayProbe = state.probes.hasRoom(now: now)
+            let ready = state.orders.indices.filter {
+                state.orders[$0].notBefore <= now && (mayProbe || state.orders[$0].purpose != .probe)
+            }
+            guard let index = ready.min(by: { state.orders[$0].purpose < state.orders[$1].purpose }) else {
+                return nil
+            }
+            let order = state.orders[index]
+            let request = request(for: order)
+            let permission = weight.withLock {
+                $0.reserve(request.weight, nowMilliseconds: WallClock.milliseconds)
+            }
+            guard permission == .granted else { return nil }
+            if order.purpose == .probe { state.probes.take(now: now) }
+            state.orders.remove(at: index)
+            state.running += 1
+            return (order, request)
+        }
+    }
+
+    /// How long to wait until orders may go; nil if none waits, or one that runs will wake us.
+    private func waitForNext() -> Duration? {
+        let now = clock.now
+        return state.withLock { state in
+            guard state.running < Self.parallelRequests, let first = state.orders.map(\.notBefore).min()
+            else { return nil }
+            // What is due and still here waits for weight, which is looked at again every half second.
+            return max(first - now, .milliseconds(500))
+        }
+    }
+
+    private func fetch(_ order: SnapshotOrder, _ request: RESTRequest) async -> SnapshotOutcome {
+        var call = HTTPClientRequest(url: request.url, tls: TLSClientSettings(authorityFile: exchange.caFile))
+        call.timeout = .seconds(20)
+        let response: HTTPClientResponse
+        do {
+            response = try await http.send(call)
+        } catch {
+            weight.withLock {
+                $0.observe(reserved: request.weight, usedWeight: nil, nowMilliseconds: WallClock.milliseconds)
+            }
+            return failed(.exchangeUnreachable, "\(exchange.restBaseURL): \(error)", order)
+        }
+        let used = RequestWeight.usedWeight { response.headers.value(of: $0) }
+        if let used { weightGauge.set(used) }
+        let now = WallClock.milliseconds
+        let failure =
+            response.status == 200
+            ? nil
+            : RequestFailure(
+                status: response.status, retryAfter: response.headers.value(of: "retry-after"),
+                body: response.body,
+                nowMilliseconds: now)
+        weight.withLock {
+            $0.observe(reserved: request.weight, usedWeight: used, failure: failure, nowMilliseconds: now)
+        }
+        if let failure { return judged(failure, order) }
+        return read(response.body, order)
+    }
+
+    private func read(_ body: [UInt8], _ order: SnapshotOrder) -> SnapshotOutcome {
+        do {
+            if order.purpose == .status {
+                let info = try ExchangeInfo(parsing: body)
+                return .status(isTrading: info.market(order.market)?.isTrading ?? false)
+            }
+            return .snapshot(try SnapshotParser.parse(body), limit: order.limit)
+        } catch {
+            return failed(
+                .snapshotFailed, "\(exchange.restBaseURL) sent an unreadable answer: \(error)", order)
+        }
+    }
+
+    private func judged(_ failure: RequestFailure, _ order: SnapshotOrder) -> SnapshotOutcome {
+        let words = "\(exchange.restBaseURL) answered \(failure.status): \(failure.message)"
+        switch failure.remedy {
+        case .unknownMarket: return .unknownMarket(words)
+        case .wait(_, let isBan): return failed(isBan ? .banned : .rateLimited, words, order)
+        case .retry, .permanent: return failed(.snapshotFailed, words, order)
+        }
+    }
+
+    private func failed(_ reason: Reason, _ message: String, _ order: SnapshotOrder) -> SnapshotOutcome {
+        Self.log.warning(
+            "Exchange request failed",
+            ["exchange": exchange.name, "market": order.market, "reason": reason.rawValue, "error": message])
+        return .failed(reason, message)
+    }
+}

@@ -1,0 +1,126 @@
+import Binance
+import Books
+import DepthCacheAPI
+import Telemetry
+import Transport
+
+/// The way of frames into books.
+extension FeedLoop {
+    func didOpen(_ trust: FeedTrust, _ generation: Int) {
+        guard let feed = feed(trust, generation) else { return }
+        let now = clock.now
+        feed.machine.opened(now: now)
+        feed.venue.connections.add()
+        feed.pongNeeded = nil
+        feed.trust.set(true)
+        Self.log.info(
+            "Feed is up", ["exchange": feed.venue.exchange.name, "url": feed.venue.exchange.streamURL])
+        carryOut(feed.machine.tick(now: now), feed, now)
+    }
+
+    func didPong(_ number: UInt64?, _ trust: FeedTrust, _ generation: Int) {
+        guard let feed = feed(trust, generation) else { return }
+        feed.machine.received(now: clock.now)
+        guard let needed = feed.pongNeeded, let number, number >= needed else { return }
+        feed.pongNeeded = nil
+        feed.trust.set(true)
+        for duty in feed.duties.values {
+            duty.book.state.withLock { $0.book.resume() }
+            report(duty)
+        }
+    }
+
+    func didReceive(_ frame: UnsafeRawBufferPointer, _ trust: FeedTrust, _ generation: Int) {
+        guard let feed = feed(trust, generation) else { return }
+        let instant = ContinuousClock.now
+        let now = clock.since(instant)
+        feed.machine.received(now: now)
+        feed.venue.frames.add()
+        feed.venue.bytes.add(frame.count)
+        do throws(WireError) {
+            switch unsafe try feed.parse(frame) {
+            case .depth(let stream, _):
+                guard let duty = unsafe feed.duty(frame, stream) else { return }
+                deliver(duty, feed, Arrival(instant: instant, wallMilliseconds: WallClock.milliseconds), now)
+            case .reply(let reply):
+                guard let id = reply.id else { return }
+                let error = reply.errorCode.map { (code: Int($0), message: reply.message ?? "") }
+                carryOut(feed.machine.replied(id: id, error: error, now: now), feed, now)
+            case .serverShutdown:
+                let socket = feed.socket
+                drop(feed, reason: "the exchange announced that this server goes down", delay: .zero)
+                socket?.abort("server shutdown")
+            case .other: return
+            }
+        } catch {
+            broken(feed, error)
+        }
+    }
+
+    private func deliver(_ duty: BookDuty, _ feed: Feed, _ arrival: Arrival, _ now: Duration) {
+        duty.lastEvent = now
+        let eventTime = feed.event.eventTime
+        if eventTime > 0 {
+            feed.venue.lag.observe(Double(max(0, arrival.wallMilliseconds - eventTime)) / 1000)
+        }
+        let (action, spareAction, isChanged) = duty.book.receive(feed.event, at: arrival)
+        if let action { perform(action, duty, feed, isSpare: false) }
+        if let spareAction { perform(spareAction, duty, feed, isSpare: true) }
+        if isChanged { report(duty) }
+    }
+
+    /// A frame that cannot be read may have carried an event of any stream: all start over.
+    private func broken(_ feed: Feed, _ error: WireError) {
+        feed.venue.malformed.add()
+        Self.log.warning("Frame cannot be read", ["exchange": feed.venue.exchange.name, "error": "\(error)"])
+        for duty in feed.duties.values where duty.isOpen { invalidate(duty, feed, .malformedData) }
+    }
+
+    func invalidate(_ duty: BookDuty, _ feed: Feed, _ reason: OutOfSyncReason) {
+        let action = duty.book.state.withLock { state in
+            state.spare = nil
+            return state.book.invalidate(reason)
+        }
+        if let action { perform(action, duty, feed, isSpare: false) }
+        report(duty)
+    }
+
+    /// The exchange has acknowledged the stream: collect its events and ask for a snapshot.
+    func opened(_ stream: String, _ feed: Feed, _ now: Duration) {
+        guard let duty = feed.duties[stream] else { return }
+        duty.isOpen = true
+        duty.lastEvent = now
+        duty.awaited = nil
+        let instant = clock.instant(now)
+        let action = duty.book.state.withLock { state in
+            state.spare = nil
+            if state.book.phase != .failed { state.note = nil }
+            return state.book.streamOpened(at: instant)
+        }
+        if let action { perform(action, duty, feed, isSpare: false) }
+        report(duty)
+    }
+
+    func note(_ duty: BookDuty, _ reason: Reason, _ message: String) {
+        duty.book.state.withLock { $0.note = KeptBook.Note(reason: reason, message: message) }
+        report(duty)
+    }
+
+    /// Tells the board when phase, reason or message have changed.
+    func report(_ duty: BookDuty) {
+        let report = duty.book.report
+        guard report != duty.lastReport else { return }
+        if report.phase == .synchronized, duty.lastReport?.phase != .synchronized {
+            Self.log.info("Book is in sync", ["book": duty.book.id.description])
+        } else if duty.lastReport?.phase == .synchronized, report.phase != .synchronized {
+            Self.log.warning(
+                "Book is out of sync",
+                [
+                    "book": duty.book.id.description, "reason": report.reason.rawValue,
+                    "message": report.message,
+                ])
+        }
+        duty.lastReport = report
+        board.post(duty.book.id, report)
+    }
+}

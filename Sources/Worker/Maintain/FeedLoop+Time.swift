@@ -1,0 +1,93 @@
+import Binance
+import Books
+import Telemetry
+
+/// What books need as time passes: regression watch, probes of silent streams, fresh levels, another try.
+extension FeedLoop {
+    static let silenceBeforeProbe: Duration = .seconds(30)
+    static let probeGrace: Duration = .seconds(5)
+    static let refreshInterval: Duration = .seconds(60)
+
+    func tickBooks(_ feed: Feed, now: Duration) {
+        let instant = clock.instant(now)
+        var silent: [BookDuty] = []
+        for duty in feed.duties.values {
+            if let revival = duty.nextRevival, revival <= now { revive(duty, feed) }
+            guard duty.isOpen else { continue }
+            if let action = duty.book.state.withLock({ $0.book.tick(at: instant) }) {
+                perform(action, duty, feed, isSpare: false)
+                report(duty)
+            }
+            if isDead(duty, now) {
+                feed.machine.renew(duty.book.stream)
+                invalidate(duty, feed, .streamSilent)
+                continue
+            }
+            let isSilent = now - duty.lastEvent >= Self.silenceBeforeProbe
+            if isSilent, !duty.isProbing, duty.awaited == nil { silent.append(duty) }
+            refreshIfThin(duty, feed, now)
+        }
+        for duty in silent.sorted(by: { $0.lastEvent < $1.lastEvent }) { probe(duty, feed) }
+    }
+
+    private func liveID(_ duty: BookDuty) -> Int64? {
+        duty.book.state.withLock { state in state.book.readIfSynchronized { $0.lastID } }
+    }
+
+    private func isDead(_ duty: BookDuty, _ now: Duration) -> Bool {
+        guard let awaited = duty.awaited else { return false }
+        guard let id = liveID(duty), id < awaited.id else {
+            duty.awaited = nil
+            return false
+        }
+        guard awaited.until <= now else { return false }
+        duty.awaited = nil
+        return true
+    }
+
+    /// Asks the exchange for a silent stream's id, at the cheapest limit.
+    private func probe(_ duty: BookDuty, _ feed: Feed) {
+        guard liveID(duty) != nil else { return }
+        duty.isProbing = true
+        let limit = feed.venue.exchange.snapshotLimits.first?.levels ?? 5
+        order(.probe, limit: limit, after: .zero, duty, feed) { owner, duty, _, outcome in
+            duty.isProbing = false
+            let now = owner.clock.now
+            guard case .snapshot(let snapshot, _) = outcome, now - duty.lastEvent >= Self.silenceBeforeProbe,
+                let id = owner.liveID(duty)
+            else { return }
+            if snapshot.lastID > id {
+                duty.awaited = (snapshot.lastID, now + Self.probeGrace)
+            } else {
+                // Nothing has happened at the exchange either: the stream is as good as one that just spoke.
+                duty.lastEvent = now
+            }
+        }
+    }
+
+    /// Fetches again when the covered levels have become few, at most once a minute, while the book stays readable.
+    private func refreshIfThin(_ duty: BookDuty, _ feed: Feed, _ now: Duration) {
+        guard duty.nextRefresh <= now, let reply = duty.lastReplyLevels else { return }
+        let least = min(duty.depth, reply * 7 / 10)
+        let isThin = duty.book.state.withLock { state in
+            guard state.spare == nil else { return false }
+            return state.book.readIfSynchronized { book in
+                (!book.bids.isWhole && book.bids.count < least)
+                    || (!book.asks.isWhole && book.asks.count < least)
+            } ?? false
+        }
+        guard isThin else { return }
+        duty.nextRefresh = now + Self.refreshInterval
+        if let action = duty.book.beginSpare(at: clock.instant(now)) {
+            perform(action, duty, feed, isSpare: true)
+        }
+    }
+
+    /// A failed book, or one whose market's status could not be learned, asks once more.
+    private func revive(_ duty: BookDuty, _ feed: Feed) {
+        duty.nextRevival = nil
+        order(.status, limit: 0, after: .zero, duty, feed) { owner, duty, feed, outcome in
+            owner.statusAnswered(outcome, duty, feed)
+        }
+    }
+}

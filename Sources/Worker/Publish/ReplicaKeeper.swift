@@ -1,0 +1,180 @@
+import Binance
+import DepthCacheAPI
+import K8sClient
+import Telemetry
+
+/// Brings the books in line with the replicas that are assigned, and tells what has become of each.
+actor ReplicaKeeper {
+    private static let log = Log("replicas")
+
+    private let incarnation: String
+    private let exchanges: ExchangeDirectory
+    private let venues: [String: Venue]
+    private let loops: [FeedLoop]
+    private let directory: BookDirectory
+    private let metrics: MetricRegistry
+    private let clock: WorkerClock
+    private var assignments: Assignments
+    private var books: [BookID: (book: KeptBook, loop: FeedLoop, depth: Int)] = [:]
+    private var reports: [BookID: KeptBook.Report] = [:]
+    private var statuses: [String: DepthCacheReplicaStatus] = [:]
+    private var uids: [String: String] = [:]
+    private(set) var queue = StatusQueue<DepthCacheReplicaStatus>()
+
+    init(
+        incarnation: String, exchanges: ExchangeDirectory, venues: [String: Venue], loops: [FeedLoop],
+        directory: BookDirectory, metrics: MetricRegistry, clock: WorkerClock, linger: Duration
+    ) {
+        self.incarnation = incarnation
+        self.exchanges = exchanges
+        self.venues = venues
+        self.loops = loops
+        self.directory = directory
+        self.metrics = metrics
+        self.clock = clock
+        assignments = Assignments(linger: linger)
+    }
+
+    /// Takes all replicas that are labelled for this worker.
+    func assign(_ replicas: [DepthCacheReplica]) {
+        let now = clock.now
+        assignments.replace(
+            with: replicas.filter { !$0.metadata.isBeingDeleted }.compactMap(assignment), now: now)
+        settle()
+    }
+
+    /// Lets time pass: what has lingered long enough goes.
+    func tick() {
+        if assignments.expire(now: clock.now) { settle() }
+        showPhases()
+    }
+
+    private func assignment(_ replica: DepthCacheReplica) -> Assignment? {
+        guard let name = replica.metadata.name, let uid = replica.metadata.uid else { return nil }
+        let spec = replica.spec
+        var assignment = Assignment(
+            replica: name, uid: uid, exchange: spec.exchange, market: spec.market, depth: spec.depth)
+        guard let exchange = exchanges[name: spec.exchange.asciiLowercased],
+            venues[exchange.marketDataName] != nil
+        else {
+            assignment.problem = .init(
+                reason: .unknownExchange,
+                message:
+                    "unknown exchange \(spec.exchange); known are \(exchanges.names.joined(separator: ", "))")
+            return assignment
+        }
+        let market = Exchange.canonicalMarket(spec.market)
+        let interval = spec.updateIntervalMilliseconds ?? exchange.defaultUpdateInterval
+        guard exchange.depthStream(market, intervalMilliseconds: interval) != nil else {
+            let offered = exchange.updateIntervals.map(String.init).joined(separator: ", ")
+            assignment.problem = .init(
+                reason: .unsupportedInterval,
+                message: "\(exchange.name) offers \(offered) ms, not \(interval) ms")
+            return assignment
+        }
+        assignment.book = BookID(
+            venue: exchange.marketDataName, market: market, intervalMilliseconds: interval)
+        return assignment
+    }
+
+    /// Makes and ends books, points queries at them, and brings statuses up to date.
+    private func settle() {
+        let wanted = assignments.books
+        for (id, entry) in books where wanted[id] == nil {
+            entry.loop.perform { [book = entry.book] in $0.letGo(book) }
+            books[id] = nil
+            reports[id] = nil
+            metrics.remove(labels: ["exchange": id.venue, "market": id.market])
+        }
+        for (id, depth) in wanted {
+            if let entry = books[id] {
+                guard entry.depth != depth else { continue }
+                books[id]?.depth = depth
+                entry.loop.perform { [book = entry.book] in $0.changeDepth(book, to: depth) }
+            } else {
+                begin(id, depth: depth)
+            }
+        }
+        directory.replace(assignments.routes.mapValues { ids in ids.compactMap { books[$0]?.book } })
+        for name in statuses.keys where assignments.replicas[name] == nil {
+            statuses[name] = nil
+            uids[name] = nil
+            queue.forget(name)
+        }
+        for assignment in assignments.replicas.values { show(assignment) }
+    }
+
+    private func begin(_ id: BookID, depth: Int) {
+        guard let venue = venues[id.venue], let first = loops.first,
+            let stream = venue.exchange.depthStream(id.market, intervalMilliseconds: id.intervalMilliseconds)
+        else { return }
+        let loads = Dictionary(grouping: books.values) { ObjectIdentifier($0.loop) }.mapValues(\.count)
+        let loop =
+            loops.min { (loads[ObjectIdentifier($0)] ?? 0) < (loads[ObjectIdentifier($1)] ?? 0) } ?? first
+        let book = KeptBook(id: id, stream: stream, rule: venue.exchange.sequenceRule)
+        books[id] = (book, loop, depth)
+        loop.perform { $0.keep(book, depth: depth, venue: venue) }
+    }
+
+    /// Takes in what loops reported.
+    func take(_ news: [BookID: KeptBook.Report]) {
+        for (id, report) in news where books[id] != nil {
+            count(report, id, before: reports[id])
+            reports[id] = report
+            for name in assignments.replicas(of: id) {
+                if let assignment = assignments.replicas[name] { show(assignment) }
+            }
+        }
+    }
+
+    private func count(_ report: KeptBook.Report, _ id: BookID, before: KeptBook.Report?) {
+        let labels = ["exchange": id.venue, "market": id.market]
+        metrics.gauge(
+            "fathom_worker_book_synchronized", help: "Whether the book may be served", labels: labels
+        )
+        .set(report.phase == .synchronized ? 1 : 0)
+        guard before?.phase == .synchronized, report.phase != .synchronized else { return }
+        metrics.counter(
+            "fathom_worker_resyncs_total", help: "Losses of synchronisation, by reason",
+            labels: ["exchange": id.venue, "reason": report.reason.rawValue]
+        ).add()
+    }
+
+    private func show(_ assignment: Assignment) {
+        if uids[assignment.replica] != assignment.uid {
+            if uids[assignment.replica] != nil { queue.invalidate(assignment.replica) }
+            uids[assignment.replica] = assignment.uid
+        }
+        var status = DepthCacheReplicaStatus(
+            phase: .pending, reason: .starting, restarts: 0, incarnation: incarnation,
+            updateIntervalMilliseconds: assignment.book?.intervalMilliseconds)
+        if let problem = assignment.problem {
+            status.phase = .failed
+            status.reason = problem.reason
+            status.message = problem.message
+        } else if let report = assignment.book.flatMap({ reports[$0] }) {
+            status.phase = report.phase
+            status.reason = report.reason
+            status.message = report.message
+            status.restarts = report.restarts
+        }
+        let before = statuses[assignment.replica]
+        status.since = before?.phase == status.phase ? before?.since : Timestamp.now.description
+        statuses[assignment.replica] = status
+        queue.set(status, for: assignment.replica)
+    }
+
+    private func showPhases() {
+        for phase in ReplicaPhase.allCases {
+            let count = books.keys.count { (reports[$0]?.phase ?? .pending) == phase }
+            metrics.gauge("fathom_worker_books", help: "Books by phase", labels: ["phase": phase.rawValue])
+                .set(count)
+        }
+    }
+
+    func nextWrite() -> (name: String, status: DepthCacheReplicaStatus)? { queue.take(now: clock.now) }
+
+    func finished(_ name: String, wrote status: DepthCacheReplicaStatus?) {
+        queue.finished(name, wrote: status, now: clock.now)
+    }
+}

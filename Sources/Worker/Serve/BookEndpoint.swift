@@ -1,0 +1,144 @@
+import Books
+import DepthCacheAPI
+import Telemetry
+import Transport
+
+/// Answers queries that come over links: reads the book under its lock and writes the whole JSON into the reply.
+final class BookEndpoint: LinkRequestHandler {
+    private let directory: BookDirectory
+    private let clock: WorkerClock
+    private let served: Counter
+    private let notSynchronized: Counter
+    private let notHere: Counter
+    private let bad: Counter
+
+    init(directory: BookDirectory, clock: WorkerClock, metrics: MetricRegistry) {
+        self.directory = directory
+        self.clock = clock
+        func counter(_ outcome: String) -> Counter {
+            metrics.counter(
+                "fathom_worker_link_requests_total", help: "Queries over links, by outcome",
+                labels: ["outcome": outcome])
+        }
+        served = counter("served")
+        notSynchronized = counter("not_synchronized")
+        notHere = counter("not_here")
+        bad = counter("bad_request")
+    }
+
+    func handle(_ request: LinkRequest, _ reply: LinkReply) {
+        guard request.kind == LinkMessageKind.bookQuery else {
+            bad.add()
+            let answer = BookAnswer.badRequest(
+                parameter: "kind", message: "expected \(LinkMessageKind.bookQuery), was \(request.kind)")
+            return reply.send(kind: LinkMessageKind.bookAnswer, payload: answer.encoded())
+        }
+        let payload = unsafe [UInt8](request.payload)
+        reply.send(kind: LinkMessageKind.bookAnswer) { self.answer(payload, into: &$0) }
+    }
+
+    /// Appends the answer to the query in `payload`.
+    func answer(_ payload: [UInt8], into bytes: inout [UInt8]) {
+        let query: BookQuery
+        do {
+            query = try BookQuery(decoding: payload)
+        } catch {
+            bad.add()
+            return BookAnswer.badRequest(parameter: "query", message: "\(error)").encode(into: &bytes)
+        }
+        let books = directory.books(exchange: query.exchange, market: query.market)
+        guard !books.isEmpty else {
+            notHere.add()
+            return BookAnswer.notHere.encode(into: &bytes)
+        }
+        var reason = ""
+        for book in books {
+            guard let problem = render(book, query, into: &bytes) else { return served.add() }
+            if reason.isEmpty { reason = problem }
+        }
+        notSynchronized.add()
+        BookAnswer.notSynchronized(reason: reason).encode(into: &bytes)
+    }
+
+    /// Appends the book's answer; or nothing, and returns why it cannot be believed.
+    private func render(_ book: KeptBook, _ query: BookQuery, into bytes: inout [UInt8]) -> String? {
+        let now = clock.now
+        let (problem, rendered): (String?, [UInt8]) = book.state.withLock { [bytes = consume bytes] state in
+            var out = bytes
+            guard let trust = state.trust, trust.isBelievable(now: now) else {
+                let words = state.note.map { "\($0.reason): \($0.message)" }
+                let own = state.book.reason.map(\.rawValue)
+                return (words ?? own ?? Reason.loopStalled.rawValue, out)
+            }
+            let isDone: Void? = state.book.readIfSynchronized { BookJSON.append($0, query, to: &out) }
+            if isDone != nil { return (nil, out) }
+            let own = state.book.reason.map(\.rawValue) ?? Reason.awaitingSnapshot.rawValue
+            return (state.note.map { "\($0.reason): \($0.message)" } ?? own, out)
+        }
+        bytes = rendered
+        return problem
+    }
+}
+
+/// The envelope of a served query; keys in the order of the alphabet.
+enum BookJSON {
+    static func append(_ book: borrowing OrderBook, _ query: BookQuery, to bytes: inout [UInt8]) {
+        BookAnswer.beginServed(into: &bytes)
+        switch query.side {
+        case .asks: append(book.asks, "{\"asks\":", "GET_ASKS", book, query, to: &bytes)
+        case .bids: append(book.bids, "{\"bids\":", "GET_BIDS", book, query, to: &bytes)
+        }
+    }
+
+    private static func append(
+        _ side: borrowing Books.BookSide, _ opening: StaticString, _ event: StaticString,
+        _ book: borrowing OrderBook,
+        _ query: BookQuery, to bytes: inout [UInt8]
+    ) {
+        let limit = query.limitCount.map { Int(clamping: $0) }
+        let selection = side.select(limit: limit, threshold: threshold(query.threshold))
+        bytes.reserveCapacity(bytes.count + 260 + selection.count * 40)
+        text(opening, &bytes)
+        side.appendJSON(selection, as: .compatible, to: &bytes)
+        text(
+            selection.isComplete
+                ? ",\"complete\":true,\"covered_levels\":" : ",\"complete\":false,\"covered_levels\":", &bytes
+        )
+        bytes.append(number: Int64(side.coveredCount))
+        text(",\"covered_to\":", &bytes)
+        if let bound = side.coveredTo {
+            DecimalText.compatible.append(bound, to: &bytes)
+        } else {
+            text("null", &bytes)
+        }
+        text(",\"event\":\"", &bytes)
+        text(event, &bytes)
+        text("\",\"event_time\":", &bytes)
+        if let time = book.eventTime { bytes.append(number: time) } else { text("null", &bytes) }
+        text(",\"received_time\":", &bytes)
+        bytes.append(number: book.receivedTime)
+        text(",\"result\":\"OK\",\"update_id\":", &bytes)
+        bytes.append(number: book.lastID)
+        bytes.append(0x7D)
+    }
+
+    private static func text(_ text: StaticString, _ bytes: inout [UInt8]) {
+        text.withUTF8Buffer { unsafe bytes.append(contentsOf: $0) }
+    }
+
+    /// The link's threshold as the book takes it; digits beyond 18 are cut, as in the book.
+    private static func threshold(_ threshold: VolumeThreshold) -> QuoteThreshold? {
+        switch threshold {
+        case .none: return nil
+        case .unlimited: return .unlimited
+        case .bestOnly: return .bestOnly
+        case .quote(var mantissa, let scale):
+            var exponent = -Int(scale)
+            while mantissa > UInt128(Int64.max) {
+                mantissa /= 10
+                exponent += 1
+            }
+            return .volume(mantissa: Int64(mantissa), exponent: exponent)
+        }
+    }
+}
