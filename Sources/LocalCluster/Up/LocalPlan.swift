@@ -26,7 +26,9 @@ final class LocalPlan: Sendable {
             configuration.exchangesFile.map(Files.absolute)
             ?? (configuration.simulate ? "\(directory)/exchanges.yaml" : nil)
         let lifeline = ["--lifeline-fd", "\(ChildProcess.lifelineDescriptor)"]
-        func member(_ component: String, _ name: String, _ port: Int, _ extra: [String] = []) -> KeptChild {
+        func member(
+            _ component: String, _ name: String, _ port: Int, healthPort: Int? = nil, _ extra: [String] = []
+        ) -> KeptChild {
             let role = APIRole(rawValue: component) ?? .admin
             let common =
                 [component, "--host", host, "--port", "\(port)", "--namespace", "default"]
@@ -34,7 +36,7 @@ final class LocalPlan: Sendable {
                 + (exchanges.map { ["--exchanges", $0] } ?? []) + lifeline + extra
             return KeptChild(
                 name: name, component: component, program: executable, port: port,
-                readyURL: "http://\(host):\(port)/readyz"
+                readyURL: "http://\(host):\(healthPort ?? port)/readyz"
             ) { uid in common + ["--name", name, "--uid", uid] }
         }
         apiServer = KeptChild(
@@ -45,7 +47,9 @@ final class LocalPlan: Sendable {
         }
         let key = ["--link-key-file", linkKeyFile]
         controller = member("controller", "fathom-controller-0", ports.controller)
-        gateway = member("gateway", "fathom-gateway-0", ports.gateway, key)
+        gateway = member(
+            "gateway", "fathom-gateway-0", ports.gateway, healthPort: ports.gatewayHealth,
+            key + ["--health-port", "\(ports.gatewayHealth)"])
         workers = ports.workers.enumerated().map { index, port in
             member("worker", "fathom-worker-\(index)", port, key)
         }
@@ -90,6 +94,7 @@ final class LocalPlan: Sendable {
         kubernetes["url"] = .string("https://\(configuration.host):\(ports.kubernetes)")
         kubernetes["kubeconfig"] = .string(Credentials.kubeconfigFile(.admin, in: directory))
         var front = entry(gateway)
+        front["healthPort"] = .from(ports.gatewayHealth)
         front["url"] = .string("http://\(configuration.host):\(ports.gateway)")
         var facts: JSONValue = [
             "pid": .from(Int(getpid())), "dataDirectory": .string(directory), "kubernetes": kubernetes,
@@ -140,6 +145,8 @@ final class LocalPlan: Sendable {
 struct LocalPorts: Sendable {
     var kubernetes: Int
     var gateway: Int
+    /// The gateway's own health and metrics, apart from what clients see.
+    var gatewayHealth: Int
     var controller: Int
     var workers: [Int]
     var simulator: Int
@@ -166,7 +173,7 @@ struct LocalPorts: Sendable {
             workers.append(try next(configuration.firstWorkerPort + index))
         }
         return LocalPorts(
-            kubernetes: kubernetes, gateway: gateway, controller: controller, workers: workers,
-            simulator: configuration.simulate ? try next(0) : 0)
+            kubernetes: kubernetes, gateway: gateway, gatewayHealth: try next(0), controller: controller,
+            workers: workers, simulator: configuration.simulate ? try next(0) : 0)
     }
 }
