@@ -26,7 +26,7 @@ private struct Controller: Sendable {
         self.configuration = configuration
         var access = try KubernetesConfiguration.load(kubeconfig: configuration.kubeconfig)
         access.namespace = configuration.namespace
-        http = try HTTPClient()
+        http = try HTTPClient(connectionsPerHost: 32)
         client = KubernetesClient(configuration: access, http: http)
         exchanges = try Self.exchanges(configuration.exchangesFile)
         watch = ClusterWatch(client: client)
