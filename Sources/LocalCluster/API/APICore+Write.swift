@@ -82,6 +82,9 @@ extension APICore {
 
     private func decode(_ request: APIRequest, isPatch: Bool) throws(StatusError) -> JSONValue {
         let media = request.contentType.prefix { $0 != ";" }.lowercased()
+        if !isPatch, media == ProtobufBody.mediaType, let object = ProtobufBody.decode(request.body) {
+            return object
+        }
         let accepted =
             isPatch
             ? [

@@ -76,7 +76,8 @@ extension APICore {
     /// Answers `kubectl auth can-i`.
     func reviewAccess(_ request: APIRequest, _ role: APIRole) throws(StatusError) -> APIAnswer {
         guard request.method == "POST" else { throw StatusError.methodNotAllowed(request.method) }
-        guard var review = try? JSONValue(parsing: request.body), review.fields != nil else {
+        let sent = ProtobufBody.decode(request.body) ?? (try? JSONValue(parsing: request.body))
+        guard var review = sent, review.fields != nil else {
             throw .badRequest("the body is not a SelfSubjectAccessReview")
         }
         let asked = review.at("spec", "resourceAttributes")

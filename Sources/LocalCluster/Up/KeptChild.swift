@@ -65,8 +65,9 @@ final class KeptChild: Sendable {
     func noteExit(code: Int32, isWanted: Bool) {
         let now = Clock.now()
         state.withLock { state in
+            // Without a process it could not even be started.
+            let ran = state.process == nil ? 0 : now - state.pod.startedAt
             state.process = nil
-            let ran = now - state.pod.startedAt
             state.failures = isWanted || ran > 30_000_000 ? 0 : state.failures + 1
             state.pod.isRunning = false
             if state.pod.isReady { state.pod.readyChangedAt = now }

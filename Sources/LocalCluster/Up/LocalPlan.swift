@@ -27,7 +27,7 @@ final class LocalPlan: Sendable {
             ?? (configuration.simulate ? "\(directory)/exchanges.yaml" : nil)
         let lifeline = ["--lifeline-fd", "\(ChildProcess.lifelineDescriptor)"]
         func member(
-            _ component: String, _ name: String, _ port: Int, healthPort: Int? = nil, _ extra: [String] = []
+            _ component: String, _ name: String, _ port: Int, health: Int? = nil, _ extra: [String] = []
         ) -> KeptChild {
             let role = APIRole(rawValue: component) ?? .admin
             let common =
@@ -36,7 +36,7 @@ final class LocalPlan: Sendable {
                 + (exchanges.map { ["--exchanges", $0] } ?? []) + lifeline + extra
             return KeptChild(
                 name: name, component: component, program: executable, port: port,
-                readyURL: "http://\(host):\(healthPort ?? port)/readyz"
+                readyURL: "http://\(host):\(health ?? port)/readyz"
             ) { uid in common + ["--name", name, "--uid", uid] }
         }
         apiServer = KeptChild(
@@ -48,7 +48,7 @@ final class LocalPlan: Sendable {
         let key = ["--link-key-file", linkKeyFile]
         controller = member("controller", "fathom-controller-0", ports.controller)
         gateway = member(
-            "gateway", "fathom-gateway-0", ports.gateway, healthPort: ports.gatewayHealth,
+            "gateway", "fathom-gateway-0", ports.gateway, health: ports.gatewayHealth,
             key + ["--health-port", "\(ports.gatewayHealth)"])
         workers = ports.workers.enumerated().map { index, port in
             member("worker", "fathom-worker-\(index)", port, key)
@@ -145,7 +145,7 @@ final class LocalPlan: Sendable {
 struct LocalPorts: Sendable {
     var kubernetes: Int
     var gateway: Int
-    /// The gateway's own health and metrics, apart from what clients see.
+    /// Health and metrics of the gateway are not for its clients.
     var gatewayHealth: Int
     var controller: Int
     var workers: [Int]
@@ -174,6 +174,7 @@ struct LocalPorts: Sendable {
         }
         return LocalPorts(
             kubernetes: kubernetes, gateway: gateway, gatewayHealth: try next(0), controller: controller,
-            workers: workers, simulator: configuration.simulate ? try next(0) : 0)
+            workers: workers,
+            simulator: configuration.simulate ? try next(0) : 0)
     }
 }
