@@ -81,7 +81,7 @@ private func until(_ words: Comment, _ holds: () async throws -> Bool) async thr
     }
 }
 
-struct SocketTests {
+@Suite(.serialized) struct SocketTests {
     @Test(arguments: [
         ("/binance.com/stream", "/binance.com/api/v3", "binance.com", "BTCUSDT", "btcusdt@depth@100ms"),
         ("/binance.com/ws", "/binance.com/api/v3", "binance.com", "ETHUSDT", "ethusdt@depth@100ms"),
@@ -153,6 +153,26 @@ struct SocketTests {
         }
     }
 
+    @Test func `a client that does not know the authority, or meets another host name, does not connect`()
+        async throws
+    {
+        let rig = try Rig()
+        defer { rig.stop() }
+        let stranger = try CertificateAuthority.create(commonName: "Stranger")
+        for (host, tls) in [
+            ("127.0.0.1", TLSClientSettings(authorityPEM: stranger.credential.certificatePEM)),
+            ("127.0.0.2", rig.tls), ("127.0.0.1", TLSClientSettings(authorityFile: "/nonexistent.pem")),
+        ] {
+            let listener = Listener()
+            try WebSocket.connect(
+                "wss://\(host):\(rig.port)/binance.com/ws", on: rig.loop, tls: tls, delegate: listener)
+            try await until("refused") { listener.close != nil }
+            let words = listener.close?.text ?? ""
+            #expect(listener.close?.wasOpen == false)
+            #expect(words.contains("certif") || words.contains("nable to connect"), "\(words)")
+        }
+    }
+
     @Test func `disconnects, bad manners and slow snapshots reach a real client`() async throws {
         let rig = try Rig()
         defer { rig.stop() }
@@ -178,7 +198,7 @@ struct SocketTests {
     @Test func `a client that reads nothing is dropped at the backlog limit`() async throws {
         let rig = try Rig {
             $0.backlogLimit = 200_000
-            $0.engine.ratePerSecond = 2000
+            $0.engine.ratePerSecond = 500
             $0.engine.changesPerEvent = 50
         }
         defer { rig.stop() }

@@ -24,8 +24,9 @@
         return session.takeOutput()
     }
 
-    /// Takes ciphertext; `send` gets what must be answered, `opened` is called when the handshake is done, `received` with
-    /// what was decrypted. False if the connection must end.
+    /// Takes ciphertext, and returns false if the connection must end.
+    ///
+    /// `send` gets what must be answered, `opened` is called when the handshake is done, `received` with what was decrypted.
     func receive(
         _ bytes: UnsafeRawBufferPointer, send: ([UInt8]) -> Void, opened: () -> Void,
         received: (UnsafeRawBufferPointer) -> Void
