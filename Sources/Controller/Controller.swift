@@ -1,4 +1,6 @@
+internal import Binance
 internal import DepthCacheAPI
+internal import FoundationEssentials
 internal import K8sClient
 internal import Telemetry
 internal import Transport
@@ -16,6 +18,7 @@ private struct Controller: Sendable {
     private let health = Health(waitingFor: ["api": "nothing has been read from the Kubernetes API yet"])
     private let client: KubernetesClient
     private let http: HTTPClient
+    private let exchanges: ExchangeDirectory
     private let watch: ClusterWatch
     private let log = Log("controller")
 
@@ -23,9 +26,21 @@ private struct Controller: Sendable {
         self.configuration = configuration
         var access = try KubernetesConfiguration.load(kubeconfig: configuration.kubeconfig)
         access.namespace = configuration.namespace
-        http = try HTTPClient()
+        http = try HTTPClient(connectionsPerHost: 32)
         client = KubernetesClient(configuration: access, http: http)
+        exchanges = try Self.exchanges(configuration.exchangesFile)
         watch = ClusterWatch(client: client)
+    }
+
+    private static func exchanges(_ file: String?) throws -> ExchangeDirectory {
+        guard let file else { return ExchangeDirectory() }
+        let bytes: Data
+        do { bytes = try Data(contentsOf: URL(filePath: file)) } catch {
+            throw ControllerError("cannot read the exchanges file \(file): \(error)")
+        }
+        do { return try ExchangeDirectory(overridesYAML: Array(bytes)) } catch {
+            throw ControllerError("\(file): \(error)")
+        }
     }
 
     func run() async throws {
@@ -62,7 +77,10 @@ private struct Controller: Sendable {
         let events = EventRecorder(
             client: client, component: "fathom-controller", instance: configuration.identity)
         let reconciler = Reconciler(
-            writer: KubernetesWriter(client: client, events: events), check: { _ in [] },
+            writer: KubernetesWriter(client: client, events: events), check: SpecCheck(exchanges).violations,
+            metrics: metrics)
+        let publisher = MarketPublisher(
+            client: client, http: http, exchanges: exchanges, interval: configuration.marketsInterval,
             metrics: metrics)
         let (wakeups, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -75,6 +93,12 @@ private struct Controller: Sendable {
                     try await Task.sleep(for: .seconds(1))
                 }
             }
+            group.addTask {
+                await publisher.run {
+                    Set(configuration.alwaysPublishedExchanges).union(
+                        watch.caches.objects.values.map(\.spec.exchange))
+                }
+            }
             group.addTask { try await reconcile(reconciler, wakeups) }
             while let _ = try await group.next() { return }
         }
@@ -82,12 +106,16 @@ private struct Controller: Sendable {
 
     private func reconcile(_ reconciler: Reconciler, _ wakeups: AsyncStream<Void>) async throws {
         var liveness = WorkerLiveness(duration: .seconds(Fathom.workerLeaseDurationSeconds))
+        let began = ContinuousClock.now
+        let patience: Duration = .seconds(Fathom.workerLeaseRenewalSeconds) + .milliseconds(1500)
         var backoff = Backoff(initial: .milliseconds(200), maximum: .seconds(15))
         for await _ in wakeups {
             // Changes come in swarms; one pass serves them all.
             try await Task.sleep(for: .milliseconds(20))
             let now = ContinuousClock.now
             let seen = watch.observe(&liveness, at: now)
+            // A new leader first lets every worker renew once: else a dead worker's copies would look ready again.
+            if seen.hasUnprovenWorkers, began.duration(to: now) < patience { continue }
             if await reconciler.pass(seen, at: now, time: .now) {
                 backoff.reset()
             } else {

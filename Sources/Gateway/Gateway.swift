@@ -8,7 +8,7 @@ internal import Transport
 package func runGateway(_ configuration: GatewayConfiguration) async throws {
     let log = Log("gateway")
     let access = try KubernetesConfiguration.load(kubeconfig: configuration.kubeconfig)
-    var client = KubernetesClient(configuration: access, http: try HTTPClient())
+    var client = KubernetesClient(configuration: access, http: try HTTPClient(connectionsPerHost: 32))
     client.timeout = .seconds(5)
     let health = Health(waitingFor: ["cluster": "the cluster's state has not been read yet"])
     let markets = Guarded(MarketDirectory())

@@ -178,4 +178,17 @@ import Testing
         #expect(await bench.cluster.writeCount == count)
         #expect(await bench.cluster.replicas.count == 2)
     }
+
+    @Test func `a copy on a worker that was never seen to renew is neither ready nor replaced`() async {
+        let bench = Bench()
+        await bench.cluster.apply("btcusdt", DepthCacheSpec(exchange: "binance.com", market: "BTCUSDT"))
+        await bench.cluster.setWorker("w1")
+        _ = await bench.settle()
+        await bench.cluster.report("w1", .synchronized)
+        await bench.cluster.setWorker("w1", .unproven)
+        await bench.cluster.setWorker("w2")
+        #expect(await bench.settle())
+        #expect(await bench.cluster.condition("btcusdt", "Ready").contains("has not renewed its Lease"))
+        #expect(await bench.cluster.replicas.count == 1)
+    }
 }

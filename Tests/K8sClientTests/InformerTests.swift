@@ -106,6 +106,23 @@ import Transport
         }
     }
 
+    @Test func `a version that is refused again and again leads to a new list`() async throws {
+        let refusals = Guarded(4)
+        let api = try FakeAPI { seen in
+            guard seen.isWatch(),
+                refusals.withLock({ left in
+                    left -= 1; return left >= 0
+                })
+            else { return nil }
+            return FakeAPI.Answer(status: 504, body: ["code": 504, "message": "Too large resource version"])
+        }
+        try await watching(api) { informer in
+            try await eventually { informer.state.isLive }
+            #expect(informer.state.epoch >= 2)
+            #expect(informer.state.problem == nil)
+        }
+    }
+
     @Test func `a silent watch is given up and opened again`() async throws {
         let api = try FakeAPI()
         try await watching(api, idle: .seconds(1)) { informer in

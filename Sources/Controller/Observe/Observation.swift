@@ -42,6 +42,9 @@ struct Observation: Sendable {
         return verdict == .live ? .live : .unproven
     }
 
+    /// Whether some worker may still be shown alive by its next renewal.
+    var hasUnprovenWorkers: Bool { workers.contains { $0.standing == .unproven } }
+
     /// The same for the planner.
     ///
     /// A copy's status is worth nothing unless the running incarnation of a worker that is not
@@ -65,7 +68,8 @@ struct Observation: Sendable {
                 let phase = replica.phase(ofIncarnation: worker?.record.incarnation)
                 return PlacementState.Replica(
                     name: name, cacheUID: cacheUID, workerUID: workerUID,
-                    isReady: worker?.standing != .lost && phase == .synchronized,
+                    isReady: worker?.standing != .lost && worker?.standing != .unproven
+                        && phase == .synchronized,
                     isDeleting: replica.metadata.isBeingDeleted)
             },
             workers: workers.map {

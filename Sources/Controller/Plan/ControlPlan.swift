@@ -92,13 +92,16 @@ enum ControlPlan {
         _ replica: DepthCacheReplica, worker: Observation.ObservedWorker?
     ) -> StatusInput.Copy {
         let isLost = worker == nil || worker?.standing == .lost
-        let phase = isLost ? .pending : replica.phase(ofIncarnation: worker?.record.incarnation)
-        // What an earlier incarnation said is past.
-        let isCurrent = !isLost && replica.status?.incarnation == worker?.record.incarnation
+        let isUnproven = worker?.standing == .unproven
+        // What an earlier incarnation said is past, and what a worker said that may be long dead is worth nothing.
+        let isCurrent =
+            !isLost && !isUnproven && replica.status?.incarnation == worker?.record.incarnation
+        let doubt = isUnproven ? "its worker has not renewed its Lease since this controller leads" : nil
         return StatusInput.Copy(
-            name: replica.metadata.name ?? "", workerName: replica.spec.workerName, phase: phase,
+            name: replica.metadata.name ?? "", workerName: replica.spec.workerName,
+            phase: isCurrent ? replica.phase(ofIncarnation: worker?.record.incarnation) : .pending,
             reason: isCurrent ? replica.status?.reason : nil,
-            message: isCurrent ? replica.status?.message : nil, isOnLostWorker: isLost,
+            message: isCurrent ? replica.status?.message : doubt, isOnLostWorker: isLost,
             updateIntervalMilliseconds: isCurrent ? replica.status?.updateIntervalMilliseconds : nil)
     }
 }

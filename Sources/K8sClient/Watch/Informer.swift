@@ -89,6 +89,8 @@ package final class Informer<Object: KubernetesResource>: Sendable {
                 let code = (failure as? APIError)?.code ?? 0
                 let isFirst = backoff.failures == 0
                 state = state.after(.failed(code: code))
+                // A version that the API refuses again and again (a restored database, say) will not become right.
+                if backoff.failures >= 3, !Self.isTransport(failure) { state = .mustList }
                 let delay = max(backoff.next(), (failure as? APIError)?.retryAfter ?? .zero)
                 if code == 410 && isFirst {
                     noteProblem(nil, isLive: false)
@@ -99,6 +101,10 @@ package final class Informer<Object: KubernetesResource>: Sendable {
             }
         }
         noteProblem(nil, isLive: false)
+    }
+
+    private static func isTransport(_ error: any Error) -> Bool {
+        if case .transport? = error as? APIError { true } else { false }
     }
 
     /// Reads all pages and replaces the store.

@@ -39,7 +39,9 @@ package final class LinkClient: Sendable {
     /// Closes; what is being asked fails.
     package func stop() { loop.execute { [session] in session.stop() } }
 
-    /// Asks; `completion` runs exactly once, on the loop's thread. Callable from any thread.
+    /// Asks; `completion` runs exactly once, on the loop's thread.
+    ///
+    /// Callable from any thread.
     package func request(
         kind: UInt8, payload: [UInt8], deadline: Duration,
         completion: @escaping @Sendable (Result<LinkAnswer, LinkError>) -> Void

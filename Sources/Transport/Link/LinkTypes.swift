@@ -38,7 +38,9 @@ package struct LinkTimings: Sendable {
     package init() {}
 }
 
-/// Where a client's link stands. Requests are taken when `up` or `suspect`.
+/// Where a client's link stands.
+///
+/// Requests are taken when `up` or `suspect`.
 package enum LinkState: Sendable, Equatable {
     case connecting, up, suspect
     /// Not connected; tried again after a while. The text says why.

@@ -1,0 +1,111 @@
+internal import Binance
+internal import DepthCacheAPI
+internal import FoundationEssentials
+internal import K8sClient
+internal import Telemetry
+internal import Transport
+
+/// Publishes the markets of exchanges as ConfigMaps, so that gateways can refuse unknown ones.
+///
+/// An exchange that cannot be reached is asked again with growing waits, said once, and holds nothing else up.
+actor MarketPublisher {
+    private struct Target {
+        var due: ContinuousClock.Instant
+        var backoff = Backoff(initial: .seconds(5), maximum: .seconds(300))
+        var problem: String?
+    }
+
+    private let client: KubernetesClient
+    private let http: HTTPClient
+    private let exchanges: ExchangeDirectory
+    private let interval: Duration
+    private let metrics: ControllerMetrics
+    private let log = Log("markets")
+    private var targets: [String: Target] = [:]
+
+    init(
+        client: KubernetesClient, http: HTTPClient, exchanges: ExchangeDirectory, interval: Duration,
+        metrics: ControllerMetrics
+    ) {
+        self.client = client
+        self.http = http
+        self.exchanges = exchanges
+        self.interval = interval
+        self.metrics = metrics
+    }
+
+    /// Publishes until cancelled; `inUse` tells which exchanges matter now.
+    func run(inUse: @Sendable () -> Set<String>) async {
+        while !Task.isCancelled {
+            let wanted = inUse().compactMap { exchanges[name: $0.asciiLowercased]?.name }
+            targets = targets.filter { wanted.contains($0.key) }
+            for name in wanted.sorted() { await publishIfDue(name) }
+            do { try await Task.sleep(for: .seconds(1)) } catch { return }
+        }
+    }
+
+    private func publishIfDue(_ name: String) async {
+        var target = targets[name] ?? Target(due: .now)
+        defer { targets[name] = target }
+        guard target.due <= .now, let exchange = exchanges[name: name], !Task.isCancelled else { return }
+        do {
+            let count = try await publish(exchange)
+            if target.problem != nil || target.backoff.failures == 0 {
+                log.info("Published the markets of an exchange", ["exchange": name, "count": "\(count)"])
+            }
+            target.problem = nil
+            target.backoff.reset()
+            target.due = .now + interval
+            metrics.exchangeReachable(name).set(1)
+        } catch {
+            guard !Task.isCancelled else { return }
+            if target.problem == nil {
+                log.warning(
+                    "Cannot publish the markets of an exchange, will be repeated",
+                    ["exchange": name, "reason": "\(error)"])
+            }
+            target.problem = "\(error)"
+            var wait = target.backoff.next()
+            if case .wait(let milliseconds, _) = (error as? RequestFailure)?.remedy {
+                wait = max(wait, .milliseconds(milliseconds))
+            }
+            target.due = .now + wait
+            metrics.exchangeReachable(name).set(0)
+        }
+    }
+
+    private func publish(_ exchange: Exchange) async throws -> Int {
+        var request = HTTPClientRequest(
+            method: "GET", url: exchange.exchangeInfoRequest().url,
+            tls: TLSClientSettings(authorityFile: exchange.caFile))
+        request.timeout = .seconds(20)
+        let response = try await http.send(request)
+        guard response.status == 200 else {
+            throw RequestFailure(
+                status: response.status, retryAfter: response.headers.value(of: "retry-after"),
+                body: response.body, nowMilliseconds: Int64(Date.now.timeIntervalSince1970 * 1000))
+        }
+        let info = try ExchangeInfo(parsing: response.body)
+        guard !info.markets.isEmpty else {
+            throw ControllerError("\(exchange.name): exchangeInfo lists no markets")
+        }
+        let list = MarketList(
+            exchange: exchange.name,
+            markets: Dictionary(
+                info.markets.map { ($0.symbol, $0.status) }, uniquingKeysWith: { first, _ in first }))
+        for configMap in list.configMaps(namespace: client.namespace) { try await write(configMap) }
+        return list.markets.count
+    }
+
+    private func write(_ configMap: ConfigMap) async throws {
+        let known: ConfigMap? = try await client.find(ConfigMap.self, configMap.metadata.name ?? "")
+        guard var next = known else {
+            try await client.create(configMap)
+            return
+        }
+        guard next.data != configMap.data else { return }
+        next.data = configMap.data
+        next.metadata.labels.merge(configMap.metadata.labels) { $1 }
+        try await client.update(next)
+    }
+}
