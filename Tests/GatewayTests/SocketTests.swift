@@ -169,7 +169,8 @@ struct SocketTests {
 
     @Test func `an upgrade is not found, health and metrics are on a port of their own`() async throws {
         try await SocketScene.run([Self.served]) { (scene) async throws in
-            var request = HTTPClientRequest(method: "GET", url: "http://127.0.0.1:\(scene.gateway.port)/link/v1")
+            let url = "http://127.0.0.1:\(scene.gateway.port)/link/v1"
+            var request = HTTPClientRequest(method: "GET", url: url)
             request.headers = [HTTPHeader("upgrade", "websocket"), HTTPHeader("connection", "upgrade")]
             let upgrade = try await scene.client.send(request)
             #expect(upgrade.status == 404)
