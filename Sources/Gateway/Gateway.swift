@@ -7,7 +7,8 @@ internal import Transport
 /// Serves clients until the task is cancelled: accepts queries, chooses replicas, forwards over the links, replies.
 package func runGateway(_ configuration: GatewayConfiguration) async throws {
     let log = Log("gateway")
-    let access = try KubernetesConfiguration.load(kubeconfig: configuration.kubeconfig)
+    var access = try KubernetesConfiguration.load(kubeconfig: configuration.kubeconfig)
+    access.namespace = configuration.namespace
     var client = KubernetesClient(configuration: access, http: try HTTPClient(connectionsPerHost: 32))
     client.timeout = .seconds(5)
     let health = Health(waitingFor: ["cluster": "the cluster's state has not been read yet"])
