@@ -37,7 +37,9 @@ import Testing
         try await synchronized(rig)
         let restarts = rig.book("BTCUSDT")?.report.restarts ?? 0
         try await rig.inject(fault, "&symbol=BTCUSDT")
-        try await eventually("the fault's detection") { (rig.book("BTCUSDT")?.report.restarts ?? 0) > restarts }
+        try await eventually("the fault's detection") {
+            (rig.book("BTCUSDT")?.report.restarts ?? 0) > restarts
+        }
         try await eventually("books in step again", within: .seconds(60)) {
             for market in markets where !rig.isServed(market) { return false }
             return true
@@ -60,7 +62,9 @@ import Testing
     @Test func `an unknown market fails in words and harms no other`() async throws {
         let rig = try await Rig()
         await rig.assign(["BTCUSDT", "NOSUCHCOIN"])
-        try await eventually("both outcomes") { rig.phase("NOSUCHCOIN") == .failed && rig.isServed("BTCUSDT") }
+        try await eventually("both outcomes") {
+            rig.phase("NOSUCHCOIN") == .failed && rig.isServed("BTCUSDT")
+        }
         #expect(rig.book("NOSUCHCOIN")?.report.reason == .unknownMarket)
         guard case .notSynchronized(let reason) = try rig.query("NOSUCHCOIN", .asks) else {
             Issue.record("an unknown market was answered")
@@ -85,7 +89,9 @@ import Testing
         let rig = try await Rig()
         try await synchronized(rig)
         rig.simulator.send(9)
-        try await eventually("the words for it") { rig.book("BTCUSDT")?.report.reason == .exchangeUnreachable }
+        try await eventually("the words for it") {
+            rig.book("BTCUSDT")?.report.reason == .exchangeUnreachable
+        }
         #expect(rig.book("BTCUSDT")?.report.message.contains("wss://127.0.0.1") == true)
         #expect(markets.allSatisfy { !rig.isServed($0) })
         await rig.stop()

@@ -32,7 +32,8 @@ final class Rig: Sendable {
 
     /// Starts the simulator from the folder in which the tests were built.
     init(_ arguments: String..., linger: Duration = .seconds(10)) async throws {
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
         let beside = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
         let candidates = [
             URL(filePath: beside).deletingLastPathComponent().path + "/exchange-simulator",
@@ -55,9 +56,12 @@ final class Rig: Sendable {
               caFile: \(line.caFile)
             """
         let exchanges = try ExchangeDirectory(overridesYAML: Array(yaml.utf8))
-        guard let exchange = exchanges[name: "binance.com"] else { throw ChildError(message: "no binance.com") }
+        guard let exchange = exchanges[name: "binance.com"] else {
+            throw ChildError(message: "no binance.com")
+        }
         let desk = SnapshotDesk(
-            exchange: exchange, http: http, weight: Guarded(RequestWeight(limitPerMinute: exchange.weightPerMinute)),
+            exchange: exchange, http: http,
+            weight: Guarded(RequestWeight(limitPerMinute: exchange.weightPerMinute)),
             clock: clock, metrics: metrics)
         let venue = Venue(exchange: exchange, desk: desk, metrics: metrics)
         loop = FeedLoop(loop: try EventLoop(name: "feed"), clock: clock, board: board)
@@ -91,7 +95,9 @@ final class Rig: Sendable {
             })
     }
 
-    func book(_ market: String) -> KeptBook? { directory.books(exchange: "binance.com", market: market).first }
+    func book(_ market: String) -> KeptBook? {
+        directory.books(exchange: "binance.com", market: market).first
+    }
     func phase(_ market: String) -> ReplicaPhase? { book(market)?.report.phase }
 
     func query(_ market: String, _ side: DepthCacheAPI.BookSide, limit: Int64? = nil) throws -> BookAnswer {
@@ -108,7 +114,8 @@ final class Rig: Sendable {
     /// Asks the simulator to make trouble.
     func inject(_ fault: String, _ parameters: String = "") async throws {
         let reply = try await http.send(
-            HTTPClientRequest(url: "\(base)/control?exchange=binance.com&fault=\(fault)\(parameters)", tls: tls))
+            HTTPClientRequest(
+                url: "\(base)/control?exchange=binance.com&fault=\(fault)\(parameters)", tls: tls))
         guard reply.status == 200 else {
             throw ChildError(message: String(decoding: reply.body, as: UTF8.self))
         }
@@ -120,10 +127,16 @@ final class Rig: Sendable {
     }
 
     /// Compares what is served with the exchange's own book at the answer's id; nil if they agree.
-    func difference(_ market: String, _ side: DepthCacheAPI.BookSide, limit: Int64 = 50) async throws -> String? {
-        guard case .served(let json) = try query(market, side, limit: limit) else { return "\(market) is not served" }
+    func difference(_ market: String, _ side: DepthCacheAPI.BookSide, limit: Int64 = 50) async throws
+        -> String?
+    {
+        guard case .served(let json) = try query(market, side, limit: limit) else {
+            return "\(market) is not served"
+        }
         let text = String(decoding: json, as: UTF8.self)
-        guard let id = text.split(separator: "\"update_id\":").last?.dropLast() else { return "no update_id in \(text)" }
+        guard let id = text.split(separator: "\"update_id\":").last?.dropLast() else {
+            return "no update_id in \(text)"
+        }
         let reply = try await http.send(
             HTTPClientRequest(url: "\(base)/truth?exchange=binance.com&symbol=\(market)&id=\(id)", tls: tls))
         guard reply.status == 200 else { return String(decoding: reply.body, as: UTF8.self) }
@@ -131,7 +144,8 @@ final class Rig: Sendable {
         let levels = (side == .asks ? truth.asks : truth.bids).prefix(Int(limit))
         let expected = levels.map { "[\(Self.number($0[0])),\(Self.number($0[1]))]" }.joined(separator: ",")
         let name = side == .asks ? "asks" : "bids"
-        return text.hasPrefix("{\"\(name)\":[\(expected)],\"complete\":true") ? nil : "\(text.prefix(300)) at \(id)"
+        return text.hasPrefix("{\"\(name)\":[\(expected)],\"complete\":true")
+            ? nil : "\(text.prefix(300)) at \(id)"
     }
 
     /// As the compatibility API writes numbers: no trailing zeros, one decimal kept.
