@@ -1,0 +1,222 @@
+import Testing
+
+@testable import Books
+
+private let start = ContinuousClock().now
+
+private func arrival(_ seconds: Double = 0) -> Arrival {
+    Arrival(instant: start + .seconds(seconds), wallMilliseconds: Int64(seconds * 1000))
+}
+
+private func level(_ price: Int64, _ quantity: Int64) -> PriceLevel {
+    PriceLevel(
+        price: FixedDecimal(mantissa: price, scale: 2), quantity: FixedDecimal(mantissa: quantity, scale: 1))
+}
+
+private func event(
+    _ first: Int64, _ last: Int64, previous: Int64? = nil, time: Int64 = 0, bid: PriceLevel? = nil
+) -> DepthEvent {
+    DepthEvent(
+        first: first, last: last, sentPrevious: previous, eventTime: time, bids: bid.map { [$0] } ?? [])
+}
+
+private func snapshot(_ id: Int64) -> BookSnapshot {
+    BookSnapshot(lastID: id, bids: [level(1000, 5), level(990, 5)], asks: [level(1010, 5), level(1020, 7)])
+}
+
+private func request(_ action: SyncAction?) -> SnapshotRequest? {
+    if case .fetchSnapshot(let request)? = action { request } else { nil }
+}
+
+struct SynchronizedBookTests {
+    private static func synchronized(_ rule: SequenceRule = .contiguous) throws -> SynchronizedBook {
+        var book = SynchronizedBook(rule: rule)
+        let asked = request(book.streamOpened(at: start))
+        let action = try book.receive(snapshot(100), for: #require(asked), limit: 100, at: arrival())
+        #expect(action == nil)
+        #expect(book.isSynchronized == true)
+        return book
+    }
+
+    @Test func `nothing can be read before a snapshot`() {
+        var book = SynchronizedBook(rule: .contiguous)
+        let asked = request(book.streamOpened(at: start))
+        #expect(asked?.attempt == 1)
+        #expect(book.readIfSynchronized { $0.lastID } == nil)
+        #expect(book.receive(event(1, 2), at: arrival()).outcome == .buffered)
+        #expect(book.phase == .synchronizing)
+    }
+
+    @Test func `on a quiet market the snapshot alone is a valid book`() throws {
+        let book = try Self.synchronized()
+        #expect(book.readIfSynchronized { $0.lastID } == 100)
+    }
+
+    @Test func `waiting events are applied from the one that holds the snapshot on`() throws {
+        var book = SynchronizedBook(rule: .contiguous)
+        let asked = request(book.streamOpened(at: start))
+        for ids in [(90, 95), (96, 103), (104, 104)] {
+            _ = book.receive(event(Int64(ids.0), Int64(ids.1), bid: level(1001, 3)), at: arrival())
+        }
+        #expect(try book.receive(snapshot(100), for: #require(asked), limit: 100, at: arrival()) == nil)
+        #expect(book.readIfSynchronized { $0.lastID } == 104)
+        #expect(book.counts.ignored == 1 && book.counts.applied == 2)
+        #expect(book.readIfSynchronized { $0.bids.best } == level(1001, 3))
+    }
+
+    @Test func `a snapshot older than the first event is fetched again and the buffer is kept`() throws {
+        var book = SynchronizedBook(rule: .contiguous)
+        let asked = request(book.streamOpened(at: start))
+        _ = book.receive(event(110, 112), at: arrival())
+        let again = try request(book.receive(snapshot(100), for: #require(asked), limit: 100, at: arrival()))
+        #expect(again?.attempt == 2 && again?.reason == .snapshotTooOld)
+        #expect(book.isSynchronized == false)
+        #expect(try book.receive(snapshot(109), for: #require(again), limit: 100, at: arrival()) == nil)
+        #expect(book.readIfSynchronized { $0.lastID } == 112)
+    }
+
+    @Test func `a gap ends synchronisation at once`() throws {
+        var book = try Self.synchronized()
+        #expect(book.receive(event(101, 101), at: arrival()).outcome == .applied)
+        let (_, action) = book.receive(event(103, 104), at: arrival())
+        #expect(request(action)?.reason == .gap)
+        #expect(book.phase == .resyncing && book.reason == .gap)
+        #expect(book.bufferedEvents == 1)
+    }
+
+    @Test func `a duplicate is ignored`() throws {
+        var book = try Self.synchronized()
+        _ = book.receive(event(101, 105, time: 5), at: arrival())
+        for second in 0..<10 {
+            #expect(book.receive(event(101, 105, time: 5), at: arrival(Double(second))).outcome == .ignored)
+        }
+        #expect(book.isSynchronized == true)
+    }
+
+    @Test func `in linked families a first event that ends at the snapshot is applied`() throws {
+        var book = try Self.synchronized(.linked)
+        #expect(book.receive(event(98, 100, previous: 95), at: arrival()).outcome == .applied)
+        #expect(book.receive(event(98, 100, previous: 95), at: arrival()).outcome == .ignored)
+        #expect(book.receive(event(108, 110, previous: 100), at: arrival()).outcome == .applied)
+        #expect(request(book.receive(event(115, 116, previous: 111), at: arrival()).action)?.reason == .gap)
+    }
+
+    @Test func `an event without its link is malformed`() throws {
+        var book = try Self.synchronized(.linked)
+        #expect(request(book.receive(event(101, 102), at: arrival()).action)?.reason == .malformedData)
+    }
+
+    @Test func `three newer events with older ids mean that the ids began anew`() throws {
+        var book = try Self.synchronized()
+        _ = book.receive(event(101, 105, time: 10), at: arrival())
+        #expect(book.receive(event(1, 1, time: 11), at: arrival()).action == nil)
+        #expect(book.receive(event(2, 2, time: 12), at: arrival()).action == nil)
+        let asked = request(book.receive(event(3, 3, time: 13), at: arrival()).action)
+        #expect(asked?.reason == .regression && asked?.needsExchange == true)
+    }
+
+    @Test func `one newer event with older ids is borne for two seconds`() throws {
+        var book = try Self.synchronized()
+        _ = book.receive(event(101, 105, time: 10), at: arrival())
+        _ = book.receive(event(1, 1, time: 11), at: arrival(1))
+        #expect(book.tick(at: arrival(2.9).instant) == nil)
+        #expect(request(book.tick(at: arrival(3).instant))?.reason == .regression)
+    }
+
+    @Test func `ids that begin anew while a snapshot is awaited do not ask for snapshots for ever`() throws {
+        var book = SynchronizedBook(rule: .contiguous)
+        let asked = request(book.streamOpened(at: start))
+        _ = book.receive(event(1000, 1005, time: 10), at: arrival())
+        var newest = asked
+        for id in 1...3 {
+            let time = Int64(10 + id)
+            let action = book.receive(event(Int64(id), Int64(id), time: time), at: arrival()).action
+            newest = request(action) ?? newest
+        }
+        #expect(try book.receive(snapshot(2), for: #require(newest), limit: 100, at: arrival()) == nil)
+        #expect(book.readIfSynchronized { $0.lastID } == 3)
+    }
+
+    @Test func `a feed that stays behind its snapshot for five seconds is not believed`() throws {
+        var book = try Self.synchronized()
+        #expect(book.receive(event(50, 51), at: arrival(5)).action == nil)
+        #expect(request(book.receive(event(52, 53), at: arrival(5.1)).action)?.reason == .feedBehind)
+    }
+
+    @Test func `a disconnect makes earlier snapshots worthless`() throws {
+        var book = SynchronizedBook(rule: .contiguous)
+        let asked = request(book.streamOpened(at: start))
+        book.streamClosed(.connectionSilent)
+        #expect(book.reason == .connectionSilent && book.phase == .connecting)
+        #expect(book.receive(event(1, 2), at: arrival()).outcome == .dropped)
+        let newer = request(book.streamOpened(at: start))
+        #expect(try book.receive(snapshot(100), for: #require(asked), limit: 100, at: arrival()) == nil)
+        #expect(book.isSynchronized == false)
+        #expect(try book.receive(snapshot(100), for: #require(newer), limit: 100, at: arrival()) == nil)
+        #expect(book.isSynchronized == true)
+    }
+
+    @Test func `an overflowing buffer is dropped and only a later snapshot will do`() throws {
+        var book = SynchronizedBook(
+            rule: .contiguous, bufferLimit: EventBuffer.Limit(events: 3, bytes: 10_000))
+        let asked = request(book.streamOpened(at: start))
+        for id in 101...105 { _ = book.receive(event(Int64(id), Int64(id)), at: arrival()) }
+        #expect(book.reason == .bufferOverflow)
+        let again = try request(book.receive(snapshot(100), for: #require(asked), limit: 100, at: arrival()))
+        #expect(again != nil)
+        #expect(try book.receive(snapshot(104), for: #require(again), limit: 100, at: arrival()) == nil)
+        #expect(book.readIfSynchronized { $0.lastID } == 105)
+    }
+
+    @Test func `two empty sides lead to a question, and to failure when the market does not trade`() throws {
+        var book = SynchronizedBook(rule: .contiguous)
+        let asked = request(book.streamOpened(at: start))
+        let empty = BookSnapshot(lastID: 5)
+        #expect(try book.receive(empty, for: #require(asked), limit: 100, at: arrival()) == .askMarketStatus)
+        #expect(book.marketStatus(isTrading: false) == nil)
+        #expect(book.phase == .failed && book.reason == .marketNotTrading)
+        #expect(book.receive(event(6, 6), at: arrival()).outcome == .dropped)
+        let again = request(book.marketStatus(isTrading: true))
+        #expect(try book.receive(snapshot(9), for: #require(again), limit: 100, at: arrival()) == nil)
+        #expect(book.isSynchronized == true)
+    }
+
+    @Test func `an empty market that trades is a valid empty book`() throws {
+        var book = SynchronizedBook(rule: .contiguous)
+        let asked = request(book.streamOpened(at: start))
+        let empty = BookSnapshot(lastID: 5)
+        #expect(try book.receive(empty, for: #require(asked), limit: 100, at: arrival()) == .askMarketStatus)
+        let again = request(book.marketStatus(isTrading: true))
+        #expect(try book.receive(empty, for: #require(again), limit: 100, at: arrival()) == nil)
+        #expect(book.readIfSynchronized { $0.isEmpty } == true)
+    }
+
+    @Test func `a best price past the coverage is out of sync and never an empty answer`() throws {
+        var book = SynchronizedBook(rule: .contiguous)
+        let asked = request(book.streamOpened(at: start))
+        _ = try book.receive(snapshot(100), for: #require(asked), limit: 2, at: arrival())
+        #expect(book.isSynchronized == true)
+        var change = event(101, 101)
+        change.bids = [level(1000, 0), level(990, 0), level(980, 4)]
+        #expect(request(book.receive(change, at: arrival()).action)?.reason == .coverageExhausted)
+        #expect(book.readIfSynchronized { $0.bids.count } == nil)
+    }
+
+    @Test func `a suspended book is followed but not read`() throws {
+        var book = try Self.synchronized()
+        book.suspend()
+        #expect(book.reason == .loopStalled && book.phase == .resyncing)
+        #expect(book.receive(event(101, 102), at: arrival()).outcome == .applied)
+        #expect(book.readIfSynchronized { $0.lastID } == nil)
+        book.resume()
+        #expect(book.readIfSynchronized { $0.lastID } == 102)
+    }
+
+    @Test func `a crossed book must heal with the next event`() throws {
+        var book = try Self.synchronized()
+        #expect(book.receive(event(101, 101, bid: level(1010, 1)), at: arrival()).action == nil)
+        #expect(book.receive(event(102, 102, bid: level(1010, 0)), at: arrival()).action == nil)
+        _ = book.receive(event(103, 103, bid: level(1010, 1)), at: arrival())
+        #expect(request(book.receive(event(104, 104), at: arrival()).action)?.reason == .crossedBook)
+    }
+}
