@@ -10,11 +10,16 @@ final class Simulator {
     private let loop: EventLoop
     private let http: HTTPServer
     private let server: SimulatorServer
+    /// A folder of our own making, to be removed at the end.
+    private let temporaryDirectory: String?
 
     init(_ options: Options) throws {
         var recordings: [Recording] = []
         for argument in options.recordings { recordings.append(try Recording.load(argument)) }
-        let directory = try options.tlsDirectory ?? Self.temporaryDirectory()
+        temporaryDirectory =
+            options.tlsDirectory == nil
+            ? FileManager.default.temporaryDirectory.path + "/exchange-simulator-\(UUID().uuidString)" : nil
+        let directory = options.tlsDirectory ?? temporaryDirectory ?? "."
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         let authority = try CertificateAuthority.create(commonName: "Exchange simulator")
         let credential = try authority.issue(
@@ -44,10 +49,6 @@ final class Simulator {
         return settings
     }
 
-    private static func temporaryDirectory() throws -> String {
-        FileManager.default.temporaryDirectory.path + "/exchange-simulator-\(getpid())"
-    }
-
     /// The line that says where we are.
     var listeningLine: String {
         var writer = ByteWriter(capacity: 200)
@@ -61,6 +62,7 @@ final class Simulator {
         loop.execute { [server] in server.assumeIsolated { $0.stop() } }
         http.stop()
         loop.stop()
+        if let temporaryDirectory { try? FileManager.default.removeItem(atPath: temporaryDirectory) }
     }
 }
 

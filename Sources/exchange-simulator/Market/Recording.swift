@@ -93,7 +93,7 @@ struct Recording: Sendable {
 
     private static func read(_ path: String) throws(SimulatorError) -> Data {
         do { return try Data(contentsOf: URL(fileURLWithPath: path)) } catch {
-            throw SimulatorError("\(path): cannot be read: \(error)")
+            throw SimulatorError("\(path): expected a readable file")
         }
     }
 
