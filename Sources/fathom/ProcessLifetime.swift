@@ -17,18 +17,20 @@ enum ProcessLifetime {
         return variables
     }()
 
-    private static let endings: sigset_t = {
-        var set = sigset_t()
-        unsafe sigemptyset(&set)
-        unsafe sigaddset(&set, SIGINT)
-        unsafe sigaddset(&set, SIGTERM)
-        return set
+    /// Which descriptor the signal handler writes to, and the watching thread reads from.
+    private static let signalPipe: (reading: Int32, writing: Int32) = {
+        var ends: [Int32] = [-1, -1]
+        guard unsafe pipe(&ends) == 0 else { return (-1, -1) }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        return (ends[0], ends[1])
     }()
+    fileprivate static let handlerDescriptor = Atomic<Int32>(-1)
 
-    /// Before any thread starts: SIGINT and SIGTERM are waited for, SIGPIPE is an error of a write.
+    /// SIGINT and SIGTERM become bytes in a pipe, whichever thread they reach; SIGPIPE is an error of a write.
     static func prepareSignals() {
-        var set = endings
-        unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+        handlerDescriptor.store(signalPipe.writing, ordering: .releasing)
+        signal(SIGINT, noteSignal)
+        signal(SIGTERM, noteSignal)
         signal(SIGPIPE, SIG_IGN)
     }
 
@@ -47,12 +49,19 @@ enum ProcessLifetime {
     }
 
     private static func waitForSignals(first cancel: @Sendable () -> Void) {
-        var set = endings
-        var number: Int32 = 0
-        unsafe sigwait(&set, &number)
+        guard readSignal() != nil else { return }
         cancel()
-        unsafe sigwait(&set, &number)
+        guard let number = readSignal() else { return }
         _exit(128 + number)
+    }
+
+    private static func readSignal() -> Int32? {
+        var number: UInt8 = 0
+        while true {
+            let count = unsafe read(signalPipe.reading, &number, 1)
+            if count == 1 { return Int32(number) }
+            if count == 0 || errno != EINTR { return nil }
+        }
     }
 
     private static func waitForEnd(of descriptor: Int32) {
@@ -86,4 +95,12 @@ private func runThreadBody(_ raw: UnsafeMutableRawPointer?) -> UnsafeMutableRawP
     guard let raw = unsafe raw else { return nil }
     unsafe Unmanaged<ThreadBody>.fromOpaque(raw).takeRetainedValue().body()
     return nil
+}
+
+/// The signal handler: only what POSIX allows in one.
+private func noteSignal(_ number: Int32) {
+    var byte = UInt8(truncatingIfNeeded: number)
+    let saved = errno
+    _ = unsafe write(ProcessLifetime.handlerDescriptor.load(ordering: .acquiring), &byte, 1)
+    errno = saved
 }

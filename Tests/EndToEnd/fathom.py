@@ -95,8 +95,13 @@ class Cluster:
         eventually("up.json is written", lambda: self.ended() or (self.directory / "up.json").exists(), 120)
         if self.ended():
             raise AssertionError(f"fathom up ended with {self.process.returncode}:\n{self.terminal()}")
-        self.up = json.loads((self.directory / "up.json").read_text())
         eventually("the gateway answers", lambda: self.get("/test")["result"] == "OK", 60)
+        eventually("all programs are ready", lambda: "Fathom is up" in self.terminal(), 60)
+
+    @property
+    def up(self):
+        """Who runs where at this moment."""
+        return json.loads((self.directory / "up.json").read_text())
 
     def ended(self):
         return self.process.poll() is not None
@@ -106,7 +111,9 @@ class Cluster:
             return None
         self.process.send_signal(number)
         try:
-            return self.process.wait(40)
+            code = self.process.wait(40)
+            self.output.close()
+            return code
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -145,7 +152,8 @@ class Cluster:
         return done.stdout if check else done
 
     def apply(self, *objects):
-        text = "\n---\n".join(json.dumps(item) for item in objects)
+        # JSON is YAML; the comment keeps kubectl from taking several documents for one of JSON.
+        text = "# applied by a test\n" + "\n---\n".join(json.dumps(item) for item in objects)
         return self.kubectl("apply", "-f", "-", stdin=text)
 
     def cache(self, name):
