@@ -60,7 +60,8 @@ let package = Package(
                 "Telemetry", "Arguments",
             ]),
         program("exchange-simulator", ["Binance", "Books", "Transport", "Telemetry", "Arguments"]),
-        program("fathom-bench", ["Binance", "Books", "Transport", "Telemetry", "Arguments"]),
+        .target(name: "CAllocationCount"),
+        program("fathom-bench", ["Binance", "Books", "Arguments", "CAllocationCount"]),
 
         .target(
             name: "TestSupport", dependencies: ["Books", "K8sClient", "Transport", "Telemetry"],
