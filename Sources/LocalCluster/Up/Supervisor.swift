@@ -67,8 +67,10 @@ final class Supervisor: Sendable {
         let process = try ChildProcess.start(
             name: name, program: child.program, arguments: child.arguments(uid),
             logFile: "\(plan.directory)/logs/\(name).log"
-        ) { line in
+        ) { [self] line in
             child.onLine(line)
+            // While everything stops, broken connections are no news.
+            guard mayGoOn else { return }
             if line.contains(" WARNING ") || line.contains(" ERROR ")
                 || line.contains("\"level\":\"warning\"")
                 || line.contains("\"level\":\"error\"") || line.contains("Fatal error")
