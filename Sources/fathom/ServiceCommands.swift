@@ -1,5 +1,7 @@
 import Arguments
+import Binance
 import Controller
+import FoundationEssentials
 import Gateway
 import Glibc
 import LocalCluster
@@ -17,6 +19,21 @@ private func configureLog(_ arguments: ParsedArguments) throws(ArgumentError) {
         throw ArgumentError("--log-format: expected text or json, was '\(formatName)'")
     }
     LogSettings.configure(format: format, level: level)
+}
+
+/// Refuses a wrong override file before anything is started with it.
+private func checkExchanges(_ file: String) throws {
+    let bytes: [UInt8]
+    do {
+        bytes = try [UInt8](Data(contentsOf: URL(filePath: file)))
+    } catch {
+        throw ArgumentError("--exchanges: cannot read \(file)")
+    }
+    do {
+        _ = try ExchangeDirectory(overridesYAML: bytes)
+    } catch {
+        throw ArgumentError("--exchanges \(file): \(error)")
+    }
 }
 
 /// A name that two processes started by hand do not share.
@@ -176,6 +193,7 @@ enum UpCommand: Command {
             throw ArgumentError(
                 "--simulate and --exchanges exclude each other: the simulator brings its own file")
         }
+        if let file = configuration.exchangesFile { try checkExchanges(file) }
         if !configuration.simulate && !configuration.simulatorArguments.isEmpty {
             throw ArgumentError("--simulator-arg needs --simulate")
         }
