@@ -94,7 +94,7 @@ final class BookRequest {
         guard let latest = asked.last else { return advance(now) }
         let isDoubtful = now - lastAsked >= Self.doubtAfter || links[latest]?.condition == .suspect
         guard isDoubtful, waiting.contains(where: { links[$0]?.condition == .up }) else { return }
-        note(latest, "silent for \((now - start) / .milliseconds(1)) ms")
+        note(latest, "silent for \(Int((now - start) / .milliseconds(1))) ms")
         advance(now)
     }
 
@@ -140,7 +140,7 @@ final class BookRequest {
             note(
                 index,
                 asked.contains(index)
-                    ? "no answer within \((deadline - start) / .milliseconds(1)) ms" : trouble(index))
+                    ? "no answer within \(Int((deadline - start) / .milliseconds(1))) ms" : trouble(index))
         }
         end(reasons.isEmpty ? .unreachable(failures) : .outOfSync(reason: reasons.joined(separator: "; ")))
     }
