@@ -15,7 +15,7 @@ package struct ApiServerConfiguration: Sendable {
     /// Further names or addresses that the serving certificate covers.
     package var extraHosts: [String] = []
     /// How many changes a watch can look back before it gets 410 Gone.
-    package var keptRevisions: Int = 20_000
+    package var keptRevisions: Int = 10_000
 
     package init() {}
 }
@@ -72,7 +72,7 @@ package final class EmbeddedAPIServer: Sendable {
             server = try HTTPServer(settings, loops: [loop], handler: service)
         } catch {
             throw LocalClusterError(
-                "cannot listen on \(configuration.host):\(configuration.port) (--kube-port): \(error.message)"
+                "the Kubernetes API \(error.message); choose another port, 0 takes any free one"
             )
         }
         port = server.port

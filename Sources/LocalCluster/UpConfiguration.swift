@@ -51,6 +51,8 @@ package func runUp(_ configuration: UpConfiguration) async throws {
         )
     }
     defer { close(lock) }
+    // What a killed run left behind is not true any more.
+    unsafe unlink("\(directory)/up.json")
     let credentials = try Credentials.prepare(in: directory)
     let linkKey = try Credentials.prepareLinkKey(in: directory)
     let ports = try LocalPorts.find(configuration)

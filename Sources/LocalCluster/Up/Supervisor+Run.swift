@@ -77,7 +77,10 @@ extension Supervisor {
 
     private func logEnd(_ name: String) -> String {
         let text = String(decoding: Files.read("\(plan.directory)/logs/\(name).log") ?? [], as: UTF8.self)
-        return text.split(separator: "\n").suffix(5).joined(separator: "\n")
+        // Each try says the same: once is enough.
+        var lines: [Substring] = []
+        for line in text.split(separator: "\n").suffix(10) where !lines.contains(line) { lines.append(line) }
+        return lines.suffix(5).joined(separator: "\n")
     }
 
     /// Pods of workers that this run does not have.
