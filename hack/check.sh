@@ -30,7 +30,7 @@ for module in Sources/*/; do
     while IFS=: read -r file imported; do
         [[ " $may Swift " == *" $imported "* ]] || fail "$file: may not import $imported"
     done < <(grep -rnE '^ *(@[a-zA-Z]+(\([a-z]+\))? +)*((package|public|internal|private|fileprivate) +)?import ' "$module" --include='*.swift' \
-        | sed -E 's/^([^:]+):[0-9]+:.*import +((struct|class|enum|func) +)?([A-Za-z_]+).*/\1:\4/')
+        | sed -E 's/^([^:]+):[0-9]+:.*import +((struct|class|enum|func) +)?([A-Za-z0-9_]+).*/\1:\4/')
 done
 
 while read -r lines file; do
