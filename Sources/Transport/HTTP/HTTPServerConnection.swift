@@ -25,7 +25,11 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     private let remoteAddress: String
     private(set) var channel: ByteChannel?
     private var input: [UInt8] = []
+    /// Bytes of `input` that have been taken; cut off when all of them are, so that many small requests cost no moving.
+    private var taken = 0
+    /// How far after `taken` the end of a head was looked for.
     private var scanned = 0
+    private var isReadingOn = false
     private var phase = Phase.head
     private var requests = 0
     /// When the present wait began: for a head, a body, or (idle) the next request.
@@ -47,27 +51,45 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     func channelOpened() {}
 
     func channelReceived(_ bytes: UnsafeRawBufferPointer) {
-        if input.isEmpty && scanned == 0 { waitingSince = .now }
+        if waiting == 0 && scanned == 0 { waitingSince = .now }
         unsafe input.append(contentsOf: bytes)
         readOn()
         // A peer that sends on while we answer must wait once a whole head could be there.
         if isReading
-            && input.count > server.configuration.maximumHeaderBytes + server.configuration.maximumBodyBytes
+            && waiting > server.configuration.maximumHeaderBytes + server.configuration.maximumBodyBytes
         {
             isReading = false
             channel?.setReading(false)
         }
     }
 
+    /// Bytes that have come and are not taken.
+    private var waiting: Int { input.count - taken }
+
+    private func take(_ count: Int) {
+        taken += count
+        if taken == input.count {
+            taken = 0
+            if input.capacity > 256 << 10 { input = [] } else { input.removeAll(keepingCapacity: true) }
+        } else if taken > 64 << 10 {
+            input.removeFirst(taken)
+            taken = 0
+        }
+    }
+
+    /// Reads what is there; an answer given at once returns here, so that the stack does not grow with the requests.
     private func readOn() {
+        guard !isReadingOn else { return }
+        isReadingOn = true
+        defer { isReadingOn = false }
         while true {
             switch phase {
             case .head:
                 guard readHead() else { return }
             case .body(var request, let missing):
-                let count = min(missing, input.count)
-                request.body.append(contentsOf: input[..<count])
-                input.removeFirst(count)
+                let count = min(missing, waiting)
+                request.body.append(contentsOf: input[taken..<(taken + count)])
+                take(count)
                 guard count == missing else {
                     phase = .body(request, missing: missing - count)
                     return
@@ -82,7 +104,7 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     /// Reads one head if it is there whole; false: wait or give up.
     private func readHead() -> Bool {
         guard let end = findHeadEnd() else {
-            if input.count > server.configuration.maximumHeaderBytes {
+            if waiting > server.configuration.maximumHeaderBytes {
                 refuse(
                     431, "the request's head is larger than \(server.configuration.maximumHeaderBytes) bytes")
             }
@@ -92,8 +114,8 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
             refuse(431, "the request's head is larger than \(server.configuration.maximumHeaderBytes) bytes")
             return false
         }
-        let head = Array(input[..<end])
-        input.removeFirst(end)
+        let head = Array(input[taken..<(taken + end)])
+        take(end)
         scanned = 0
         let isTLS = server.configuration.tls != nil
         guard
@@ -131,23 +153,31 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         return true
     }
 
-    /// The index after the empty line that ends the head; empty lines before a request are skipped.
+    /// How many bytes the head takes, with the empty line that ends it; empty lines before a request are skipped.
     private func findHeadEnd() -> Int? {
         if scanned == 0 {
             var leading = 0
-            while leading < input.count && (input[leading] == 0x0D || input[leading] == 0x0A) { leading += 1 }
-            if leading > 0 { input.removeFirst(leading) }
+            while leading < waiting, [0x0D, 0x0A].contains(input[taken + leading]) { leading += 1 }
+            if leading > 0 { take(leading) }
         }
-        var index = max(scanned, 1)
-        while index < input.count {
-            if input[index] == 0x0A {
-                if input[index - 1] == 0x0A { return index + 1 }
-                if index >= 2, input[index - 1] == 0x0D, input[index - 2] == 0x0A { return index + 1 }
+        let start = taken
+        let from = start + max(scanned, 1)
+        guard from < input.count else { return nil }
+        let end = unsafe input.withUnsafeBufferPointer { bytes -> Int? in
+            var index = from
+            while index < bytes.count {
+                if unsafe bytes[index] == 0x0A {
+                    if unsafe bytes[index - 1] == 0x0A { return index + 1 }
+                    if index >= start + 2, unsafe bytes[index - 1] == 0x0D, unsafe bytes[index - 2] == 0x0A {
+                        return index + 1
+                    }
+                }
+                index += 1
             }
-            index += 1
+            return nil
         }
-        scanned = input.count
-        return nil
+        scanned = waiting
+        return end.map { $0 - start }
     }
 
     private func handle(_ request: HTTPServerRequest) {
@@ -179,8 +209,8 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         let socket = WebSocket(
             channel: channel, delegate: delegate, isClient: false,
             maximumMessageBytes: WebSocketOptions().maxMessageBytes)
-        let rest = input
-        input = []
+        let rest = Array(input[taken...])
+        drop()
         socket.begin(with: rest)
     }
 
@@ -191,7 +221,13 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         answer(
             requests, status: status, headers: [HTTPHeader("content-type", "text/plain")],
             body: Array((words + "\n").utf8))
+        drop()
+    }
+
+    private func drop() {
         input = []
+        taken = 0
+        scanned = 0
     }
 
     // MARK: Answering
@@ -264,7 +300,7 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
             isReading = true
             channel?.setReading(true)
         }
-        if !input.isEmpty { readOn() }
+        if waiting > 0 { readOn() }
     }
 
     private static func head(status: Int, headers: [HTTPHeader], keepsAlive: Bool, extra: Int) -> [UInt8] {
@@ -307,7 +343,7 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     func sweep(now: ContinuousClock.Instant) {
         let limits = server.configuration
         switch phase {
-        case .head where input.isEmpty:
+        case .head where waiting == 0:
             if server.isDraining || now - waitingSince > limits.idleTimeout {
                 channel?.close("idle", afterOutput: true)
             }

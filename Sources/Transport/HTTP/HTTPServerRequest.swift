@@ -99,6 +99,10 @@ extension HTTPServerRequest {
         guard version.elementsEqual("HTTP/1.1".utf8) || version.elementsEqual("HTTP/1.0".utf8) else {
             return nil
         }
+        let isClean = head[..<lineEnd].allSatisfy { $0 >= 0x20 || $0 == 0x0D }
+        guard isClean, head[..<first].allSatisfy(Self.isToken), Self.areHeaders(head[lineEnd...]) else {
+            return nil
+        }
         self.head = head
         methodEnd = first
         targetRange = (first + 1)..<second
@@ -106,6 +110,31 @@ extension HTTPServerRequest {
         self.loop = loop
         self.remoteAddress = remoteAddress
         self.isTLS = isTLS
+    }
+
+    /// Bytes of which methods and header names are made.
+    private static func isToken(_ byte: UInt8) -> Bool { byte > 0x20 && byte < 0x7F && byte != 0x3A }
+
+    /// Whether each line (after the one that ends where this begins) is a name, a colon and a value without NUL.
+    private static func areHeaders(_ lines: ArraySlice<UInt8>) -> Bool {
+        unsafe lines.withUnsafeBufferPointer { bytes in
+            var index = 1
+            while index < bytes.count {
+                if unsafe bytes[index] == 0x0D || bytes[index] == 0x0A {  // the empty line
+                    index += 1
+                    continue
+                }
+                let start = index
+                while index < bytes.count, unsafe isToken(bytes[index]) { index += 1 }
+                guard index > start, index < bytes.count, unsafe bytes[index] == 0x3A else { return false }
+                while index < bytes.count, unsafe bytes[index] != 0x0A {
+                    if unsafe bytes[index] == 0 { return false }
+                    index += 1
+                }
+                index += 1
+            }
+            return true
+        }
     }
 
     var isHTTP10: Bool { head[(targetRange.upperBound + 1)...].starts(with: "HTTP/1.0".utf8) }

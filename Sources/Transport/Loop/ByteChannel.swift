@@ -30,6 +30,8 @@ protocol ByteChannelHandler: AnyObject {
 
     /// At most this much is given to the socket at once.
     private static let writeSize = 256 << 10
+    /// Seconds that the last output may take.
+    private static let farewell: Int32 = 10
 
     init(loop: EventLoop, handler: any ByteChannelHandler) {
         self.loop = loop
@@ -121,6 +123,7 @@ protocol ByteChannelHandler: AnyObject {
         closeReason = closeReason ?? reason
         closesAfterOutput = true
         if afterOutput && backlogBytes > 0 {
+            unsafe lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, Self.farewell)  // for a peer that does not read
             unsafe lws_callback_on_writable(wsi)
         } else {
             unsafe lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, -1)  // LWS_TO_KILL_ASYNC

@@ -123,7 +123,8 @@ import Telemetry
             }
             for job in jobs { carryOut(job) }
             if jobs.isEmpty && isStopping { break }
-            if jobs.isEmpty { unsafe lws_service(context, 0) }
+            // Sockets get their turn however many jobs come: a job that waits has raised the wake-up, which ends this at once.
+            unsafe lws_service(context, 0)
         }
         timers.stop()
         let left = inbox.withLock { inbox in

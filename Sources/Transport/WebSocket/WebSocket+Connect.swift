@@ -58,25 +58,40 @@ extension WebSocket {
     }
 
     private func dial(_ place: Place, _ tls: TLSClientSettings, timeout: Duration) {
+        loop.schedule(after: timeout) { [weak self] in
+            guard let self, !isOpen else { return }
+            giveUp("\(place.host):\(place.port): not connected within \(timeout.components.seconds) s")
+        }
+        AddressLookup.find(place.host, on: loop) { [self] result in
+            switch result {
+            // IPv4 first: hosts without an IPv6 route are common, and one address is tried at a time.
+            case .success(let all): dial(place, tls, address: all.first { !$0.contains(":") } ?? all[0])
+            case .failure(let error): giveUp("\(place.host):\(place.port): \(error.message)")
+            }
+        }
+    }
+
+    private func dial(_ place: Place, _ tls: TLSClientSettings, address: String) {
+        guard mayDial else { return }
         let channel = ByteChannel(loop: loop, handler: self)
         use(channel)
         var refusal: String?
         do throws(TransportError) {
             let begun = try channel.connect(
-                host: place.host, port: place.port, tls: place.isTLS ? tls : nil)
+                address: address, host: place.host, port: place.port, tls: place.isTLS ? tls : nil)
             if !begun { refusal = "no connection could be begun" }
         } catch { refusal = error.message }
-        if let refusal { return channelClosed("\(place.host):\(place.port): \(refusal)") }
-        loop.schedule(after: timeout) { [weak self] in
-            guard let self, !isOpen else { return }
-            abort("\(place.host):\(place.port): not connected within \(timeout.components.seconds) s")
-        }
+        if let refusal { giveUp("\(place.host):\(place.port): \(refusal)") }
     }
 }
 
 extension ByteChannel {
-    /// Begins to connect; false if libwebsockets refused at once. The result comes to the handler.
-    func connect(host: String, port: Int, tls: TLSClientSettings?) throws(TransportError) -> Bool {
+    /// Begins to connect; false if libwebsockets refused at once.
+    ///
+    /// The result comes to the handler.
+    func connect(
+        address: String, host: String, port: Int, tls: TLSClientSettings?
+    ) throws(TransportError) -> Bool {
         if let tls { use(try TLSClientFilter(host: host, settings: tls)) }
         guard let vhost = unsafe lws_get_vhost_by_name(loop.context, "default") else { return false }
         var info = unsafe lws_client_connect_info()
@@ -85,7 +100,7 @@ extension ByteChannel {
         unsafe info.port = Int32(port)
         let box = unsafe Unmanaged.passRetained(ConnectionBox(self))
         unsafe info.opaque_user_data = unsafe box.toOpaque()
-        return unsafe host.withCString { host in
+        return unsafe address.withCString { host in
             unsafe "RAW".withCString { method in
                 unsafe info.address = unsafe host
                 unsafe info.host = unsafe host

@@ -93,7 +93,8 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
             socket.send(
                 opcode: WebSocketFrame.close, [UInt8(code >> 8 & 255), UInt8(code & 255)] + Array(text))
             if socket.closeText == nil { socket.closeText = reason.isEmpty ? "closed by us" : reason }
-            socket.channel?.close(reason.isEmpty ? "closed by us" : reason)
+            guard let channel = socket.channel else { return socket.channelClosed("closed by us") }
+            channel.close(reason.isEmpty ? "closed by us" : reason)
         }
     }
 
@@ -101,9 +102,17 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
     package func abort(_ reason: String) {
         onLoop { socket in
             if socket.closeText == nil { socket.closeText = reason }
-            socket.channel?.close(reason, afterOutput: false)
+            socket.giveUp(reason)
         }
     }
+
+    /// Ends a connection at once, or one that was never begun.
+    func giveUp(_ reason: String) {
+        if let channel { channel.close(reason, afterOutput: false) } else { channelClosed(reason) }
+    }
+
+    /// Whether the connection is still wanted once the address is known.
+    var mayDial: Bool { if case .connecting = phase { true } else { false } }
 
     /// Stops or resumes reading; while stopped, not even pings are answered.
     package func setReading(_ isReading: Bool) {
@@ -170,6 +179,10 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
                 fail("broken frame: \(words)")
                 return -1
             case .whole(let header):
+                guard header.isMasked != isClient else {
+                    fail(isClient ? "the server masks its frames" : "the client does not mask its frames")
+                    return -1
+                }
                 guard header.payloadCount + message.count <= maximumMessageBytes else {
                     fail("a message is larger than \(maximumMessageBytes) bytes")
                     return -1
@@ -191,9 +204,7 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
 
     private static func unmasked(_ payload: UnsafeRawBufferPointer, key: UInt32) -> [UInt8] {
         var bytes = unsafe [UInt8](payload)
-        for index in bytes.indices {
-            bytes[index] ^= UInt8(truncatingIfNeeded: key >> (24 - 8 * UInt32(index & 3)))
-        }
+        WebSocketFrame.mask(&bytes, from: 0, key: key)
         return bytes
     }
 

@@ -25,16 +25,39 @@ enum WebSocketFrame {
         }
     }
 
-    /// A whole masked frame, as clients must send. The key may be guessable: it only protects old proxies.
-    static func masked(opcode: UInt8, _ payload: some Collection<UInt8>) -> [UInt8] {
+    /// A whole masked frame, as clients must send.
+    ///
+    /// The key may be guessable: it only protects old proxies.
+    static func masked(opcode: UInt8, _ payload: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(payload.count + 14)
         appendHeader(opcode: opcode, count: payload.count, isMasked: true, to: &bytes)
         let key = UInt32.random(in: .min ... .max)
-        let keyBytes = [UInt8(key >> 24), UInt8(key >> 16 & 255), UInt8(key >> 8 & 255), UInt8(key & 255)]
-        bytes.append(contentsOf: keyBytes)
-        for (index, byte) in payload.enumerated() { bytes.append(byte ^ keyBytes[index & 3]) }
+        for shift in stride(from: UInt32(24), through: 0, by: -8) {
+            bytes.append(UInt8(truncatingIfNeeded: key >> shift))
+        }
+        let start = bytes.count
+        bytes.append(contentsOf: payload)
+        mask(&bytes, from: start, key: key)
         return bytes
+    }
+
+    /// Masks or unmasks the bytes from `start` on, eight at a time.
+    static func mask(_ bytes: inout [UInt8], from start: Int, key: UInt32) {
+        unsafe bytes.withUnsafeMutableBytes { bytes in
+            let word = UInt64(key.bigEndian) << 32 | UInt64(key.bigEndian)
+            var index = start
+            while index + 8 <= bytes.count {
+                let clear = unsafe bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self) ^ word
+                unsafe bytes.storeBytes(of: clear, toByteOffset: index, as: UInt64.self)
+                index += 8
+            }
+            while index < bytes.count {
+                unsafe bytes[index] ^= UInt8(
+                    truncatingIfNeeded: key >> (24 - 8 * UInt32((index - start) & 3)))
+                index += 1
+            }
+        }
     }
 
     /// What a frame's first bytes say.
