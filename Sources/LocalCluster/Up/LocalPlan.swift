@@ -84,7 +84,19 @@ final class LocalPlan: Sendable {
     }
 
     /// Writes `up.json`: who runs where at the moment.
+    ///
+    /// Several children may start at once: what is written is looked up under the lock, so that the last one is right.
     func writeFacts() {
+        writing.withLock { _ in
+            do {
+                try Files.write(facts.bytes, to: "\(directory)/up.json")
+            } catch {
+                Log("up").warning("Could not write up.json", ["error": "\(error)"])
+            }
+        }
+    }
+
+    private var facts: JSONValue {
         func entry(_ child: KeptChild) -> JSONValue {
             var entry: JSONValue = ["name": .string(child.name), "port": .from(child.port)]
             if let process = child.process { entry["pid"] = .from(Int(process.pid)) }
@@ -108,14 +120,7 @@ final class LocalPlan: Sendable {
             entry["url"] = .string("https://127.0.0.1:\(simulator.port)")
             facts["simulator"] = entry
         }
-        // Several children may start at once; one writes at a time.
-        writing.withLock { _ in
-            do {
-                try Files.write(facts.bytes, to: "\(directory)/up.json")
-            } catch {
-                Log("up").warning("Could not write up.json", ["error": "\(error)"])
-            }
-        }
+        return facts
     }
 
     private let writing = Guarded(())

@@ -25,6 +25,8 @@ final class Supervisor: Sendable {
             guard let uid = await preparedPod(child) else { break }
             do {
                 let process = try start(child, uid)
+                // Either `stop` has seen the new process, or this sees that everything stops.
+                if !mayGoOn { await process.stop(within: plan.configuration.stopDeadline) }
                 await attend(child, process)
                 let code = await process.waitForExit()
                 finish(child, process, code)
