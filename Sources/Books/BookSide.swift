@@ -35,13 +35,26 @@ package struct BookSide: ~Copyable, Sendable {
     package var coveredCount: Int {
         guard keepsAll, let bound else { return count }
         var covered = 0
-        while covered < count, ladder.key(at: count - 1 - covered) >= bound { covered += 1 }
+        var slot = ladder.liveSlot(below: ladder.slots)
+        while slot >= 0, ladder.key(at: slot) >= bound {
+            covered += 1
+            slot = ladder.liveSlot(below: slot)
+        }
         return covered
     }
 
-    /// The level at `rank`, 0 being the best.
-    package func level(rank: Int) -> PriceLevel {
-        let index = count - 1 - rank
+    /// Calls `body` with each of the best `limit` levels, best first.
+    package func forEachLevel(limit: Int = .max, _ body: (PriceLevel) -> Void) {
+        var left = limit
+        var slot = ladder.liveSlot(below: ladder.slots)
+        while slot >= 0, left > 0 {
+            body(level(at: slot))
+            slot = ladder.liveSlot(below: slot)
+            left -= 1
+        }
+    }
+
+    private func level(at index: Int) -> PriceLevel {
         let scales = ladder.scales(at: index)
         let sentScale = UInt8(truncatingIfNeeded: scales)
         let mantissa = ladder.key(at: index).magnitude / UInt64(powerOfTen(Int(priceScale - sentScale)))
@@ -52,7 +65,7 @@ package struct BookSide: ~Copyable, Sendable {
     }
 
     /// The best level, if there is one.
-    package var best: PriceLevel? { isEmpty ? nil : level(rank: 0) }
+    package var best: PriceLevel? { isEmpty ? nil : level(at: ladder.slots - 1) }
 
     private func price(ofKey key: Int64) -> FixedDecimal {
         FixedDecimal(mantissa: Int64(clamping: key.magnitude), scale: priceScale)

@@ -33,8 +33,9 @@ extension BookSide {
             return available
         }
         var total: Int128 = 0
+        var index = ladder.slots
         for rank in 0..<available {
-            let index = count - 1 - rank
+            index = ladder.liveSlot(below: index)
             let sentScale = UInt8(truncatingIfNeeded: ladder.scales(at: index) >> 8)
             let product = Int128(ladder.key(at: index).magnitude) * Int128(ladder.quantity(at: index))
             let (scaled, overflowed) = product.multipliedReportingOverflow(
@@ -50,9 +51,10 @@ extension BookSide {
     /// Appends `[[price,quantity],…]`, the best first: JSON numbers, or strings if `text` is `.exact`.
     package func appendJSON(_ selection: LevelSelection, as text: DecimalText, to bytes: inout [UInt8]) {
         bytes.append(0x5B)
-        for rank in 0..<min(selection.count, count) {
-            if rank > 0 { bytes.append(0x2C) }
-            let level = level(rank: rank)
+        var isFirst = true
+        forEachLevel(limit: selection.count) { level in
+            if !isFirst { bytes.append(0x2C) }
+            isFirst = false
             bytes.append(0x5B)
             Self.appendJSON(level.price, as: text, to: &bytes)
             bytes.append(0x2C)

@@ -24,8 +24,8 @@ package struct OrderBook: ~Copyable, Sendable {
     /// Whether the best bid is at or above the best ask.
     package var isCrossed: Bool {
         guard !bids.isEmpty, !asks.isEmpty else { return false }
-        let bid = bids.ladder.key(at: bids.count - 1)
-        let ask = -asks.ladder.key(at: asks.count - 1)
+        let bid = bids.ladder.key(at: bids.ladder.slots - 1)
+        let ask = -asks.ladder.key(at: asks.ladder.slots - 1)
         if bids.priceScale == asks.priceScale { return bid >= ask }
         let scale = max(bids.priceScale, asks.priceScale)
         return Int128(bid) * Int128(powerOfTen(Int(scale - bids.priceScale)))
@@ -65,10 +65,13 @@ package struct OrderBook: ~Copyable, Sendable {
 
     /// The best `limit` levels of a side (all if nil), best first; answers are rendered without this copy.
     package func levels(_ side: Side, limit: Int? = nil) -> [PriceLevel] {
+        var levels: [PriceLevel] = []
+        let wanted = max(limit ?? .max, 0)
         switch side {
-        case .bids: (0..<min(max(limit ?? .max, 0), bids.count)).map { bids.level(rank: $0) }
-        case .asks: (0..<min(max(limit ?? .max, 0), asks.count)).map { asks.level(rank: $0) }
+        case .bids: bids.forEachLevel(limit: wanted) { levels.append($0) }
+        case .asks: asks.forEachLevel(limit: wanted) { levels.append($0) }
         }
+        return levels
     }
 
     /// Appends the canonical text of all levels: bids from high to low, then asks from low to high, one a line.
@@ -80,8 +83,7 @@ package struct OrderBook: ~Copyable, Sendable {
 
 extension BookSide {
     fileprivate func appendCanonicalText(mark: UInt8, to bytes: inout [UInt8]) {
-        for rank in 0..<count {
-            let level = level(rank: rank)
+        forEachLevel { level in
             bytes.append(mark)
             bytes.append(0x20)
             DecimalText.canonical.append(level.price, to: &bytes)

@@ -184,8 +184,16 @@ package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 
     /// Reads `[["price","quantity"],…]` behind what `levels` holds; false if it is something else.
-    @inline(__always)
     mutating func levels(into levels: inout [PriceLevel]) -> Bool {
+        // A copy of its own stays in registers.
+        var local = unsafe self
+        let isRead = unsafe local.readLevels(into: &levels)
+        unsafe self = unsafe local
+        return isRead
+    }
+
+    @inline(__always)
+    private mutating func readLevels(into levels: inout [PriceLevel]) -> Bool {
         guard unsafe take(0x5B) else { return false }
         if unsafe take(0x5D) { return true }
         repeat {

@@ -1,0 +1,149 @@
+import Testing
+
+@testable import Books
+
+private func level(_ price: String, _ quantity: String) throws -> PriceLevel {
+    try PriceLevel(price: FixedDecimal(price), quantity: FixedDecimal(quantity))
+}
+
+private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+struct OrderBookTests {
+    @Test func `a book does what a plain dictionary does`() throws {
+        var random = SystemRandomNumberGenerator()
+        for _ in 0..<20 {
+            var book = OrderBook()
+            var reference: [Int64: Int64] = [:]
+            let width = Int64.random(in: 5...3000, using: &random)
+            for _ in 0..<2000 {
+                var levels: [PriceLevel] = []
+                for _ in 0..<Int.random(in: 0...8, using: &random) {
+                    let price = Int64.random(in: 1...width, using: &random)
+                    let quantity = Bool.random(using: &random) ? 0 : Int64.random(in: 1...99, using: &random)
+                    reference[price] = quantity == 0 ? nil : quantity
+                    levels.append(
+                        PriceLevel(
+                            price: FixedDecimal(mantissa: price, scale: 2),
+                            quantity: FixedDecimal(mantissa: quantity, scale: 1)))
+                }
+                try book.apply(DepthEvent(last: 1, bids: levels, asks: levels), receivedTime: 0)
+            }
+            let ascending = reference.sorted { $0.key < $1.key }
+            #expect(book.levels(.asks).map(\.priceMantissa) == ascending.map(\.key))
+            #expect(book.levels(.asks).map(\.quantityMantissa) == ascending.map(\.value))
+            #expect(book.levels(.bids).map(\.priceMantissa) == ascending.reversed().map(\.key))
+            #expect(
+                book.levels(.bids, limit: 3).map(\.quantityMantissa)
+                    == ascending.reversed().prefix(3).map(\.value))
+            #expect(book.bids.count == ascending.count)
+        }
+    }
+
+    @Test(arguments: [
+        "0.00001010", "92233720368.54775807", "1", "100.00000000", "0", "61737.63000000",
+        "0.000000000000000001",
+    ])
+    func `a number is given back as it was sent`(number: String) throws {
+        #expect(try FixedDecimal(number).description == number)
+    }
+
+    @Test(arguments: [
+        "", ".", "1.", ".5", "-1", "1e5", "92233720368.54775808", "1.0000000000000000000", "1 ",
+        "12345678901234567890",
+    ])
+    func `what is no number that fits is refused`(number: String) {
+        #expect(throws: BookError.unreadableNumber(number)) { try FixedDecimal(number) }
+    }
+
+    @Test func `numbers are rendered exactly and without exponent`() throws {
+        for (sent, compatible, canonical) in [
+            ("100.00000000", "100.0", "100"), ("0.00001010", "0.0000101", "0.0000101"), ("72", "72.0", "72"),
+            ("61800.20", "61800.2", "61800.2"), ("0.00000000", "0.0", "0"),
+        ] {
+            var bytes: [UInt8] = []
+            try DecimalText.compatible.append(FixedDecimal(sent), to: &bytes)
+            #expect(text(bytes) == compatible)
+            bytes = []
+            try DecimalText.canonical.append(FixedDecimal(sent), to: &bytes)
+            #expect(text(bytes) == canonical)
+        }
+    }
+
+    @Test func `mixed scales are one price and keep the last sent form`() throws {
+        var book = OrderBook()
+        try book.apply(DepthEvent(bids: [level("1.5", "2"), level("1.25", "1")]), receivedTime: 0)
+        try book.apply(DepthEvent(bids: [level("1.500", "3.0")]), receivedTime: 0)
+        #expect(try book.levels(.bids) == [level("1.500", "3.0"), level("1.25", "1")])
+        var huge = OrderBook()
+        try huge.apply(DepthEvent(asks: [level("92233720368547758.07", "1")]), receivedTime: 0)
+        #expect(throws: BookError.numberOutOfRange) {
+            try huge.apply(DepthEvent(asks: [level("0.001", "1")]), receivedTime: 0)
+        }
+    }
+
+    @Test func `a threshold excludes the level that crosses it and never the best one`() throws {
+        var book = OrderBook()
+        let snapshot = try BookSnapshot(
+            lastID: 1, bids: [level("9", "1")],
+            asks: [level("10.0", "1"), level("20.0", "1.5"), level("30.0", "1")])
+        try book.load(snapshot, limit: 3, receivedTime: 0)
+        func count(_ threshold: String, _ limit: Int? = nil) -> LevelSelection {
+            book.asks.select(limit: limit, threshold: QuoteThreshold(threshold))
+        }
+        #expect(count("40") == LevelSelection(count: 2, isComplete: true))
+        #expect(count("39.999999") == LevelSelection(count: 1, isComplete: true))
+        #expect(count("4e1", 1) == LevelSelection(count: 1, isComplete: true))
+        #expect(count("0") == LevelSelection(count: 1, isComplete: true))
+        #expect(count("nan") == LevelSelection(count: 1, isComplete: true))
+        #expect(count("-inf") == LevelSelection(count: 1, isComplete: true))
+        #expect(count("inf") == LevelSelection(count: 3, isComplete: false))
+        #expect(count("inf", -1) == LevelSelection(count: 2, isComplete: false))
+        #expect(count("1e400", 3) == LevelSelection(count: 3, isComplete: true))
+        #expect(count("inf", 0) == LevelSelection(count: 0, isComplete: true))
+        #expect(count("inf", 4) == LevelSelection(count: 3, isComplete: false))
+        #expect(book.asks.coveredTo?.description == "30.0")
+        for bad in ["", "x", "1e", "1__0", "_1", "1_", "0x10", "1 2", "."] {
+            #expect(QuoteThreshold(bad) == nil)
+        }
+        var bytes: [UInt8] = []
+        book.asks.appendJSON(count("40"), as: .compatible, to: &bytes)
+        #expect(text(bytes) == "[[10.0,1.0],[20.0,1.5]]")
+    }
+
+    @Test func `a sum that overflows is above any threshold`() throws {
+        var book = OrderBook()
+        let most = "9223372036854775807"
+        try book.apply(
+            DepthEvent(asks: (0..<5).map { try level("\(Int64.max - 4 + $0)", most) }), receivedTime: 0)
+        let chosen = book.asks.select(limit: nil, threshold: QuoteThreshold("1e60"))
+        #expect(chosen.count == 2)
+    }
+
+    @Test func `levels beyond the coverage are not stored and a trim moves the bound`() throws {
+        var book = OrderBook()
+        let bids = try (0..<10).map { try level("\(100 - $0)", "1") }
+        try book.load(BookSnapshot(lastID: 1, bids: bids, asks: bids), limit: 100, receivedTime: 0)
+        #expect(book.bids.coveredTo?.description == "91")
+        try book.apply(DepthEvent(bids: [level("90", "1"), level("91.5", "1")]), receivedTime: 0)
+        #expect(book.bids.count == 11)
+        book.trim(to: 5)
+        #expect(book.bids.coveredTo?.description == "96.0")
+        #expect(book.bids.count == 5)
+    }
+
+    @Test(arguments: [
+        (5, false), (6, true), (100, false), (999, true), (1000, false), (5000, false), (0, true),
+    ])
+    func `a side is whole only if the reply was short and not cut at a usual limit`(count: Int, isWhole: Bool)
+    {
+        #expect(Coverage.isWhole(levelCount: count, limit: 6000) == isWhole)
+        #expect(Coverage.isWhole(levelCount: count, limit: count) == false)
+    }
+
+    @Test func `a thousand levels a side stay below 64 KiB`() throws {
+        var book = OrderBook()
+        let levels = try (1...1000).map { try level("\($0)", "1") }
+        try book.load(BookSnapshot(lastID: 1, bids: levels, asks: levels), limit: 5001, receivedTime: 0)
+        #expect(book.byteCount <= 64 * 1024)
+    }
+}
