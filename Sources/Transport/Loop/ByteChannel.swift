@@ -29,7 +29,10 @@ protocol ByteChannelHandler: AnyObject {
     private var tls: TLSClientFilter?
 
     /// At most this much is given to the socket at once.
-    private static let writeSize = 256 << 10
+    ///
+    /// libwebsockets 4.1 sends half its service buffer (64 KiB) in one call and keeps the rest to itself; over TLS that
+    /// rest can stay there for ever. So nothing larger is given to it.
+    private static let writeSize = 48 << 10
     /// Seconds that the last output may take.
     private static let farewell: Int32 = 10
 
@@ -114,7 +117,13 @@ protocol ByteChannelHandler: AnyObject {
     func writeNow(_ bytes: [UInt8]) {
         guard unsafe wsi != nil, !closesAfterOutput else { return }
         output.append(contentsOf: tls?.encrypt(bytes) ?? bytes)
-        if flush() { unsafe lws_callback_on_writable(wsi) }
+        if flush() || isHeldByLibrary { unsafe lws_callback_on_writable(wsi) }
+    }
+
+    /// Whether libwebsockets has bytes that the socket did not take.
+    private var isHeldByLibrary: Bool {
+        guard let wsi = unsafe wsi else { return false }
+        return unsafe lws_partial_buffered(wsi) != 0
     }
 
     /// Closes when the output has left, or at once.
@@ -122,7 +131,7 @@ protocol ByteChannelHandler: AnyObject {
         guard unsafe wsi != nil else { return }
         closeReason = closeReason ?? reason
         closesAfterOutput = true
-        if afterOutput && backlogBytes > 0 {
+        if afterOutput && (backlogBytes > 0 || isHeldByLibrary) {
             unsafe lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, Self.farewell)  // for a peer that does not read
             unsafe lws_callback_on_writable(wsi)
         } else {
@@ -138,7 +147,7 @@ protocol ByteChannelHandler: AnyObject {
     /// Sends one piece; true if more output is left.
     private func flush() -> Bool {
         guard let wsi = unsafe wsi, backlogBytes > 0 else { return false }
-        guard unsafe lws_partial_buffered(wsi) == 0 else { return true }
+        guard !isHeldByLibrary else { return true }
         let count = min(backlogBytes, Self.writeSize)
         let written = unsafe output.withUnsafeMutableBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return Int32(0) }
@@ -151,7 +160,7 @@ protocol ByteChannelHandler: AnyObject {
         sent += count  // libwebsockets keeps what the socket did not take
         if sent == output.count {
             sent = 0
-            if output.capacity > Self.writeSize {
+            if output.capacity > 4 * Self.writeSize {
                 output = []
             } else {
                 output.removeAll(keepingCapacity: true)
@@ -197,7 +206,10 @@ protocol ByteChannelHandler: AnyObject {
             return 0
         }
         if closesAfterOutput {
-            guard let wsi = unsafe wsi, unsafe lws_partial_buffered(wsi) == 0 else { return 0 }
+            guard !isHeldByLibrary else {
+                unsafe lws_callback_on_writable(wsi)
+                return 0
+            }
             return -1
         }
         handler?.channelDrained()
