@@ -12,10 +12,17 @@ protocol DepthCacheStore: Sendable {
 }
 
 /// Why the Kubernetes API did not do as it was asked.
-enum StoreError: Error, Equatable {
+enum StoreError: Error, Equatable, CustomStringConvertible {
     case alreadyExists
     /// It answered, and refused.
     case refused(String)
     /// It did not answer.
     case unavailable(String)
+
+    var description: String {
+        switch self {
+        case .alreadyExists: "an object of this name already exists"
+        case .refused(let reason), .unavailable(let reason): reason
+        }
+    }
 }
