@@ -13,7 +13,9 @@ package enum ExchangeFamily: Sendable, Hashable, CaseIterable {
     }
 }
 
-/// One exchange as users name it, with everything that depends on it. The only table of such facts.
+/// One exchange as users name it, with everything that depends on it.
+///
+/// The only table of such facts.
 package struct Exchange: Sendable, Equatable {
     /// A snapshot size that can be asked for, and what it costs.
     package struct SnapshotLimit: Sendable, Equatable {

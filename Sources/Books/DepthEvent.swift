@@ -26,7 +26,9 @@ package enum SequenceRule: Sendable {
     case linked
 }
 
-/// One change of a book: all ids in (previous, `last`]. Made to be reused: a decoder refills it for every frame.
+/// One change of a book: all ids in (previous, `last`].
+///
+/// Made to be reused: a decoder refills it for every frame.
 package struct DepthEvent: Sendable, Equatable {
     package var first: Int64 = 0
     package var last: Int64 = 0

@@ -39,7 +39,7 @@ package struct SynchronizedBook: ~Copyable, Sendable {
         synchronizer.reason == nil ? body(book) : nil
     }
 
-    /// The stream is open: the exchange has acknowledged it. Only now may a snapshot be asked for.
+    /// The exchange has acknowledged the stream; only now may a snapshot be asked for.
     package mutating func streamOpened(at now: ContinuousClock.Instant) -> SyncAction? {
         synchronizer.streamOpened(at: now)
     }

@@ -114,7 +114,8 @@ struct OrderBookTests {
         var book = OrderBook()
         let most = "9223372036854775807"
         try book.apply(
-            DepthEvent(asks: (Int64(0)..<5).map { try level("\(Int64.max - 4 + $0)", most) }), receivedTime: 0)
+            DepthEvent(asks: (Int64(0)..<5).map { try level("\(Int64.max - 4 + $0)", most) }), receivedTime: 0
+        )
         let chosen = book.asks.select(limit: nil, threshold: QuoteThreshold("1e60"))
         #expect(chosen.count == 2)
     }

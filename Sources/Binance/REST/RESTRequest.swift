@@ -61,7 +61,9 @@ package struct RequestFailure: Error, Sendable, Equatable {
     package var message: String
     package var remedy: Remedy
 
-    /// Judges a reply other than a good one. `now` is in milliseconds since 1970.
+    /// Judges a reply other than a good one.
+    ///
+    /// `now` is in milliseconds since 1970.
     package init(status: Int, retryAfter: String?, body: [UInt8], nowMilliseconds now: Int64) {
         self.status = status
         (code, message) = Self.readBody(body)
@@ -94,7 +96,9 @@ package struct RequestFailure: Error, Sendable, Equatable {
         return (nil, String(decoding: body.prefix(200), as: UTF8.self))
     }
 
-    /// A ban's text ends with the time of its end: `… banned until 1659146400000.`
+    /// The time at which a ban ends, which is the end of its text.
+    ///
+    /// `… banned until 1659146400000.`
     private static func banEnd(_ message: String) -> Int64? {
         message.split { !$0.isNumber }.compactMap { $0.count == 13 ? Int64($0) : nil }.last
     }

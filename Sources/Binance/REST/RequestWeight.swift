@@ -33,7 +33,9 @@ package struct RequestWeight: Sendable {
 
     private var allowance: Int { max(1, limitPerMinute * percent / 100) }
 
-    /// Reserves `weight`, or tells how long to wait. A request that costs more than everything may go out alone.
+    /// Reserves `weight`, or tells how long to wait.
+    ///
+    /// A request that costs more than everything may go out alone.
     package mutating func reserve(_ weight: Int, nowMilliseconds now: Int64) -> Permission {
         if now < blockedUntil { return .wait(milliseconds: blockedUntil - now) }
         isBanned = false

@@ -161,7 +161,9 @@ package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// Moves to the next field of an object; false at its end. `isFirst` is true before the first field only.
+    /// Moves to the next field of an object; false at its end.
+    ///
+    /// `isFirst` is true before the first field only.
     mutating func nextField(_ isFirst: inout Bool) throws(WireError) -> Bool {
         if isFirst {
             isFirst = false
