@@ -9,6 +9,7 @@ package final class HTTPClient: Sendable {
     private let engine: CurlEngine
 
     /// - Parameter connectionsPerHost: more requests than this to one host wait for a free connection.
+    /// - Throws: when libcurl cannot be set up.
     package init(connectionsPerHost: Int = 8) throws(TransportError) {
         engine = try CurlEngine(connectionsPerHost: connectionsPerHost)
     }
@@ -48,7 +49,9 @@ package final class HTTPClient: Sendable {
     }
 }
 
-/// A request on its way to the thread. The body stream is held weakly there, so that dropping it ends the transfer.
+/// A request on its way to the thread.
+///
+/// The body stream is held weakly there, so that dropping it ends the transfer.
 final class CurlJob {
     let number: UInt64
     let request: HTTPClientRequest

@@ -78,7 +78,8 @@ package struct HTTPClientResponse: Sendable {
 package struct HTTPClientStream: Sendable {
     package var status: Int
     package var headers: [HTTPHeader]
-    /// Pieces in order; ends normally with the answer, throws where the connection broke. The transfer pauses while more
-    /// than a few hundred KiB wait to be read, and ends when the sequence is dropped.
+    /// Pieces in order; ends normally with the answer, throws where the connection broke.
+    ///
+    /// The transfer pauses while more than a few hundred KiB wait to be read, and ends when the sequence is dropped.
     package var body: HTTPBodyStream
 }

@@ -132,7 +132,8 @@ protocol ByteChannelHandler: AnyObject {
         closeReason = closeReason ?? reason
         closesAfterOutput = true
         if afterOutput && (backlogBytes > 0 || isHeldByLibrary) {
-            unsafe lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, Self.farewell)  // for a peer that does not read
+            // For a peer that does not read.
+            unsafe lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, Self.farewell)
             unsafe lws_callback_on_writable(wsi)
         } else {
             unsafe lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, -1)  // LWS_TO_KILL_ASYNC

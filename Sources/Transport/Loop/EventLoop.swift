@@ -35,7 +35,9 @@ import Telemetry
         unsafe info.gid = -1
         unsafe info.uid = -1
         unsafe info.protocols = UnsafePointer(LoopProtocols.shared.pointer)
-        unsafe info.options = UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT)
+        // The system's authorities are not loaded into each loop: our TLS clients check certificates themselves.
+        unsafe info.options =
+            UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT) | UInt64(LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS)
         unsafe info.pt_serv_buf_size = 131_072
         unsafe lws_set_log_level(LLL_ERR, forwardLog)
         guard let context = unsafe lws_create_context(&info) else {

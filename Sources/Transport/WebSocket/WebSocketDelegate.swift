@@ -16,7 +16,9 @@ package struct WebSocketCloseReason: Sendable, Equatable, CustomStringConvertibl
     package var description: String { code.map { "\($0) \(text)" } ?? text }
 }
 
-/// Hears what happens on a WebSocket; everything on the loop's thread. After `didClose` nothing more comes.
+/// Hears what happens on a WebSocket; everything on the loop's thread.
+///
+/// After `didClose` nothing more comes.
 package protocol WebSocketDelegate: AnyObject, Sendable {
     func didOpen(_ socket: WebSocket)
     /// One whole message; the bytes are valid during the call only.
