@@ -85,7 +85,9 @@ let package = Package(
         tests(
             "LocalClusterTests",
             ["LocalCluster", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry", "YAML"]),
-        tests("SimulatorTests", ["exchange-simulator", "Arguments", "Binance", "Books", "Transport", "Telemetry"]),
+        tests(
+            "SimulatorTests",
+            ["exchange-simulator", "Arguments", "Binance", "Books", "Transport", "Telemetry"]),
     ],
     swiftLanguageModes: [.v6]
 )

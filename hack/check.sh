@@ -19,7 +19,8 @@ allowed() {
         Worker | Gateway) echo "Binance Books DepthCacheAPI K8sClient Transport Telemetry FoundationEssentials Glibc Synchronization" ;;
         LocalCluster) echo "DepthCacheAPI K8sClient Transport Telemetry YAML CSQLite FoundationEssentials Glibc Synchronization Dispatch" ;;
         fathom) echo "Controller Worker Gateway LocalCluster Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization K8sClient DepthCacheAPI" ;;
-        exchange-simulator | fathom-bench) echo "Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization" ;;
+        CAllocationCount) echo "" ;; # counts malloc calls for fathom-bench, which Swift cannot do
+        exchange-simulator | fathom-bench) echo "Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization CAllocationCount" ;;
         *) return 1 ;;
     esac
 }

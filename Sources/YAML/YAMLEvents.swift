@@ -19,8 +19,8 @@ struct YAMLEvent {
 }
 
 /// The only door to libyaml's parser: bytes in, events out.
+// Safe because: libyaml keeps these addresses; both cells are allocated once and freed in deinit.
 @safe final class YAMLEvents {
-    // Safe because: libyaml keeps these addresses; both cells are allocated once and freed in deinit.
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private let input: UnsafeMutableBufferPointer<UInt8>
 

@@ -1,12 +1,15 @@
 import Arguments
 import Glibc
 
-/// The one binary: `fathom <command>`. Parses arguments, wires the programs, and owns the process's end.
+/// The one binary, `fathom <command>`.
+///
+/// It parses arguments, wires the programs, and owns the process's end.
 @main enum Main {
     static let version = "0.1.0"
     static let commands: [any Command.Type] = [
         UpCommand.self, ControllerCommand.self, WorkerCommand.self, GatewayCommand.self,
         APIServerCommand.self,
+        ReplayCommand.self,
     ]
 
     static func main() async {

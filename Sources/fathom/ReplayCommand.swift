@@ -5,7 +5,7 @@ import FoundationEssentials
 import Transport
 
 /// `fathom replay`: what a recording of an exchange's feed comes to, as one JSON object.
-enum ReplayCommand {
+enum ReplayCommand: Command {
     static let specification = CommandSpecification(
         name: "fathom replay",
         summary: "Replay a recorded feed and print the book that it leads to.",
@@ -18,8 +18,13 @@ enum ReplayCommand {
             .value("depth", "N", default: "20", help: "How many levels a side to print."),
         ])
 
+    static func run(_ arguments: ParsedArguments) async throws {
+        let output = String(decoding: try replay(arguments), as: UTF8.self)
+        print(output, terminator: output.hasSuffix("\n") ? "" : "\n")
+    }
+
     /// Runs the replay; returns what goes to standard output.
-    static func run(_ arguments: ParsedArguments) throws -> [UInt8] {
+    static func replay(_ arguments: ParsedArguments) throws -> [UInt8] {
         let name = try arguments.required("exchange")
         guard let exchange = ExchangeDirectory()[name: name] else {
             let known = ExchangeDirectory().names.joined(separator: ", ")

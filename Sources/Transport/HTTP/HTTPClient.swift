@@ -8,8 +8,10 @@ import Telemetry
 package final class HTTPClient: Sendable {
     private let engine: CurlEngine
 
+    /// Starts the thread.
+    ///
     /// - Parameter connectionsPerHost: more requests than this to one host wait for a free connection.
-    /// - Throws: when libcurl cannot be set up.
+    /// - Throws: `TransportError` if libcurl or the thread cannot be started.
     package init(connectionsPerHost: Int = 8) throws(TransportError) {
         engine = try CurlEngine(connectionsPerHost: connectionsPerHost)
     }
