@@ -90,6 +90,7 @@ package struct BookSide: ~Copyable, Sendable {
             scales: UInt16(level.priceScale) | UInt16(level.quantityScale) << 8)
     }
 
+    @inline(never)
     private mutating func keyAtCommonScale(_ level: PriceLevel) throws(BookError) -> Int64 {
         if level.priceScale > priceScale {
             let factor = powerOfTen(Int(level.priceScale - priceScale))
