@@ -109,9 +109,10 @@
         var high = min(hint, slots)
         if high < slots, unsafe keys[high] < key { return unsafe search(key, in: keys, high &+ 1, slots) }
         guard high >= 8 else { return unsafe search(key, in: keys, 0, high) }
-        let near = unsafe keys + (high &- 8)
-        var below = 0
-        for offset in 0..<8 { unsafe below &+= near[offset] < key ? 1 : 0 }
+        let near = unsafe UnsafeRawPointer(keys + (high &- 8)).loadUnaligned(as: SIMD8<Int64>.self)
+        // All keys have one sign, so a difference fits and its sign tells which is less.
+        let marks = SIMD8<UInt64>(truncatingIfNeeded: near &- SIMD8(repeating: key)) &>> 63
+        let below = Int(truncatingIfNeeded: marks.wrappedSum())
         high = high &- 8 &+ below
         if below > 0 { return high }
         var step = 16
@@ -131,8 +132,8 @@
         var length = high &- low
         while length > 0 {
             let half = (length &+ 1) &>> 1
-            let isBelow = unsafe keys[low &+ half &- 1] < key ? 1 : 0
-            low &+= half & (0 &- isBelow)
+            let sign = unsafe (keys[low &+ half &- 1] &- key) &>> 63
+            low &+= half & Int(truncatingIfNeeded: sign)
             length &-= half
         }
         return low

@@ -37,6 +37,32 @@ struct WireTests {
         }
     }
 
+    @Test func `numbers of every length are read as they were sent`() throws {
+        let digits = Array("1234567890123456789012")
+        let texts = (1...20).flatMap { whole in
+            (0...20).map { decimals in
+                String(digits[..<whole]) + (decimals > 0 ? "." + String(digits[..<decimals]) : "")
+            }
+        }
+        for text in texts {
+            let expected = try? FixedDecimal(text)
+            let frame =
+                "{\"e\":\"depthUpdate\",\"U\":1,\"u\":2,\"a\":[],"
+                + "\"b\":[[\"\(text)\",\"0\(text.dropFirst())\"],[\"1.00\",\"\(text)\"],[\"\(text)\",\"2\"]]}"
+            var event = DepthEvent()
+            guard let expected else {
+                #expect(throws: WireError.self) {
+                    try DepthEventParser().parse(Array(frame.utf8), into: &event)
+                }
+                continue
+            }
+            _ = try DepthEventParser().parse(Array(frame.utf8), into: &event)
+            #expect(event.bids.map(\.price.description) == [text, "1.00", text])
+            let leading = try FixedDecimal("0\(text.dropFirst())")
+            #expect(event.bids.map(\.quantity) == [leading, expected, FixedDecimal(mantissa: 2, scale: 0)])
+        }
+    }
+
     @Test func `damaged frames are errors or other messages, never crashes`() {
         let frame = Array(
             "{\"stream\":\"btcusdt@depth@100ms\",\"data\":{\(Self.fields.joined(separator: ","))}}".utf8)

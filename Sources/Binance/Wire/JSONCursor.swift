@@ -76,6 +76,7 @@ package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
     mutating func text() throws(WireError) -> Text {
         guard unsafe take(0x22) else { throw unsafe failure }
         let first = unsafe position
+        unsafe skipPlainText()
         while unsafe position < end {
             let byte = unsafe position.pointee
             if byte == 0x22 {
@@ -88,6 +89,24 @@ package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
         }
         unsafe position = end
         throw unsafe failure
+    }
+
+    /// Moves over text by eight bytes at a time, at most to the first that is a quote, an escape or a control.
+    @inline(__always) private mutating func skipPlainText() {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        while unsafe end - position >= 8 {
+            let chunk = unsafe UInt64(
+                littleEndian: UnsafeRawPointer(position).loadUnaligned(as: UInt64.self))
+            let quotes = chunk ^ (ones &* 0x22)
+            let escapes = chunk ^ (ones &* 0x5C)
+            // A borrow reaches later bytes only, so the first mark is true.
+            let marks =
+                ((quotes &- ones) & ~quotes) | ((escapes &- ones) & ~escapes)
+                | ((chunk &- ones &* 0x20) & ~chunk)
+            let plain = (marks & (ones &* 0x80)).trailingZeroBitCount &>> 3
+            unsafe position += plain
+            if plain < 8 { return }
+        }
     }
 
     /// Reads a key and the colon behind it.
@@ -104,6 +123,12 @@ package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
         if isNegative { unsafe position += 1 }
         var value: Int64 = 0
         let first = unsafe position
+        var short: UInt64 = 0
+        if unsafe scanDigits(&position, end, &short) <= 18 {
+            value = Int64(truncatingIfNeeded: short)
+        } else {
+            unsafe position = first
+        }
         while unsafe position < end {
             let digit = unsafe position.pointee &- 0x30
             guard digit < 10 else { break }
@@ -199,6 +224,10 @@ package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
         guard unsafe take(0x5B) else { return false }
         if unsafe take(0x5D) { return true }
         repeat {
+            if let level = unsafe shortLevel() {
+                levels.append(level)
+                continue
+            }
             guard unsafe take(0x5B), unsafe take(0x22) else { return false }
             let price = unsafe scanDecimal(&position, end)
             guard price.isValid, price.mantissa > 0, unsafe takeNow(0x22), unsafe take(0x2C),
@@ -209,6 +238,28 @@ package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
             levels.append(PriceLevel(price: price, quantity: quantity))
         } while unsafe take(0x2C)
         return unsafe take(0x5D)
+    }
+
+    /// Reads `["price","quantity"]` without spaces and with short numbers; nil, with the position unchanged, for
+    /// any other form.
+    @inline(__always) private mutating func shortLevel() -> PriceLevel? {
+        // Two numbers of at most 16 bytes each, and what is around them.
+        guard unsafe end - position >= 48, unsafe word(position) & 0xFFFF == 0x225B else { return nil }
+        var next = unsafe position + 2
+        let price = unsafe scanShortDecimal(&next)
+        guard price.isValid, price.mantissa > 0, unsafe word(next) & 0xFF_FFFF == 0x22_2C22 else {
+            return nil
+        }
+        unsafe next += 3
+        let quantity = unsafe scanShortDecimal(&next)
+        guard quantity.isValid, unsafe word(next) & 0xFFFF == 0x5D22 else { return nil }
+        unsafe position = next + 2
+        return PriceLevel(price: price, quantity: quantity)
+    }
+
+    /// The four bytes at `place`, the first one lowest.
+    @inline(__always) private func word(_ place: UnsafePointer<UInt8>) -> UInt32 {
+        unsafe UInt32(littleEndian: UnsafeRawPointer(place).loadUnaligned(as: UInt32.self))
     }
 
     /// Moves past `byte` if it is next with no space before it.
