@@ -191,7 +191,10 @@ class Cluster:
         return book
 
     def fault(self, market, kind, **query):
-        status, done = self.simulator("/control", exchange=EXCHANGE, symbol=market, fault=kind, **query)
+        """Injects a fault into one market, or with `None` into the whole exchange."""
+        if market is not None:
+            query["symbol"] = market
+        status, done = self.simulator("/control", exchange=EXCHANGE, fault=kind, **query)
         assert status == 200, f"/control {kind}: {status} {done}"
         return done
 

@@ -47,6 +47,11 @@ class MainJob(unittest.TestCase):
         workers = [pod for pod in pods if pod["metadata"]["labels"].get("app.kubernetes.io/component") == "worker"]
         self.assertEqual(len(workers), 3)
 
+    def test_kubectl_takes_a_list_object(self):
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}} for name in ("one", "two")]})
+        self.assertIn("configmap/two created", self.cluster.kubectl("apply", "-f", "-", stdin=text))
+
     def test_rest_creates_lists_and_stops(self):
         done = self.cluster.get("/create_depthcache", exchange=EXCHANGE, market="SIM0007USDT", desired_quantity=1)
         self.assertEqual(done["error_id"], "#1024")
@@ -85,6 +90,29 @@ class Failover(unittest.TestCase):
         print(f"failover: {load.outcomes}, longest gap {load.longest_gap * 1000:.0f} ms")
         for side in ("asks", "bids"):
             eventually("the book can be audited", lambda: cluster.audit("BTCUSDT", side), 20)
+
+
+class RestartedWorker(unittest.TestCase):
+    """A worker that is killed and comes back at once under its old name starts from nothing, and nobody says otherwise."""
+
+    def test_it_is_not_believed_until_it_has_synchronised_anew(self):
+        with Cluster(workers=1, simulator=["--symbols", 5]) as cluster:
+            cluster.apply(manifest("BTCUSDT"))
+            eventually("the copy is ready", lambda: cluster.ready_replicas("e2e-btcusdt") == 1)
+            old = cluster.replicas("e2e-btcusdt")[0]["status"]["incarnation"]
+            # No snapshot can be had, so the worker that comes back cannot synchronise until this ends.
+            cluster.fault(None, "503", duration=8)
+            os.kill(cluster.worker_pid("fathom-worker-0"), signal.SIGKILL)
+            holder = "jsonpath={.spec.holderIdentity}"
+            eventually("a new incarnation holds the Lease",
+                       lambda: cluster.kubectl("get", "lease", "fathom-worker-0", "-o", holder) not in ("", old), 30)
+            answers = [cluster.levels("asks", "BTCUSDT", limit_count=1) for _ in range(20)]
+            self.assertEqual([answer for answer in answers if answer["result"] == "OK"], [])
+            eventually("the old status counts no more", lambda: cluster.ready_replicas("e2e-btcusdt") == 0, 10)
+            eventually("it is believed again", lambda: cluster.ready_replicas("e2e-btcusdt") == 1, 60)
+            fresh = cluster.replicas("e2e-btcusdt")[0]["status"]["incarnation"]
+            self.assertNotEqual(fresh, old)
+            eventually("and exact", lambda: cluster.audit("BTCUSDT", "asks"), 20)
 
 
 class StopAndContinue(unittest.TestCase):

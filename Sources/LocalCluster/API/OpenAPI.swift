@@ -47,7 +47,7 @@ extension APICore {
             let body = field(1, Array("2.0".utf8)) + field(2, info) + field(8, [])
             return .reply(
                 APIReply(
-                    contentType: "application/com.github.proto-openapi.spec.v2@v1.0+protobuf", body: body))
+                    contentType: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", body: body))
         }
         return .json([
             "swagger": "2.0", "info": ["title": "Fathom", "version": "v1"], "paths": [:],
