@@ -12,6 +12,9 @@ package struct RequestWeight: Sendable {
     /// Our clock and the exchange's differ: a new minute is believed only this long after it began.
     package static let guardMilliseconds: Int64 = 500
 
+    /// No weight is believed to be above this, whoever told it: sums and products of believed numbers cannot overflow.
+    package static let most = 10_000_000
+
     package private(set) var limitPerMinute: Int
     /// The part of the limit that may be used, in percent.
     private let percent: Int
@@ -24,12 +27,14 @@ package struct RequestWeight: Sendable {
     package private(set) var isBanned = false
 
     package init(limitPerMinute: Int, percent: Int = 85) {
-        self.limitPerMinute = limitPerMinute
-        self.percent = percent
+        self.limitPerMinute = Self.believed(limitPerMinute)
+        self.percent = min(max(1, percent), 100)
     }
 
     /// Takes over the limit that `exchangeInfo` told.
-    package mutating func setLimit(_ limit: Int) { if limit > 0 { limitPerMinute = limit } }
+    package mutating func setLimit(_ limit: Int) { if limit > 0 { limitPerMinute = Self.believed(limit) } }
+
+    private static func believed(_ number: Int) -> Int { min(max(0, number), most) }
 
     private var allowance: Int { max(1, limitPerMinute * percent / 100) }
 
@@ -37,6 +42,7 @@ package struct RequestWeight: Sendable {
     ///
     /// A request that costs more than everything may go out alone.
     package mutating func reserve(_ weight: Int, nowMilliseconds now: Int64) -> Permission {
+        let weight = Self.believed(weight)
         if now < blockedUntil { return .wait(milliseconds: blockedUntil - now) }
         isBanned = false
         roll(now)
@@ -53,8 +59,8 @@ package struct RequestWeight: Sendable {
         reserved: Int, usedWeight: Int?, failure: RequestFailure? = nil, nowMilliseconds now: Int64
     ) {
         roll(now)
-        inFlight = max(0, inFlight - reserved)
-        if let usedWeight { used = max(used, usedWeight + inFlight) }
+        inFlight = max(0, inFlight - Self.believed(reserved))
+        if let usedWeight { used = max(used, Self.believed(usedWeight) + inFlight) }
         if case .wait(let milliseconds, let isBan)? = failure?.remedy {
             blockedUntil = max(blockedUntil, now + milliseconds)
             isBanned = isBanned || isBan
@@ -76,6 +82,6 @@ package struct RequestWeight: Sendable {
 
     /// The used weight out of a reply's headers; `header` looks one up by its lower-case name.
     package static func usedWeight(_ header: (String) -> String?) -> Int? {
-        (header("x-mbx-used-weight-1m") ?? header("x-mbx-used-weight")).flatMap { Int($0) }
+        (header("x-mbx-used-weight-1m") ?? header("x-mbx-used-weight")).flatMap { Int($0) }.map(believed)
     }
 }
