@@ -27,6 +27,10 @@ package struct BookSynchronizer: Sendable {
     private var awaitsStatus = false
     private var requestNumber = 0
     private var attempt = 0
+    /// How often the book started over without having been live for `calm` in between.
+    private var restarts = 0
+    /// A book that was live for so long may be fetched again at once.
+    private static let calm: Duration = .seconds(30)
     private var scratch = DepthEvent()
     package private(set) var counts = SyncCounts()
     /// Set while the book is doubted but still followed.
@@ -108,7 +112,7 @@ package struct BookSynchronizer: Sendable {
         switch state {
         case .offline, .failed: return (.dropped, nil)
         case .collecting: return (.buffered, collect(event, at: arrival))
-        case .live: break
+        case .live: if restarts > 0 { forgetRestarts(arrival.instant) }
         }
         switch position.step(event) {
         case .apply: return follow(event, receivedTime: arrival.wallMilliseconds, into: &book)
@@ -127,6 +131,10 @@ package struct BookSynchronizer: Sendable {
             return (.buffered, startOver(reason, keeping: event, at: arrival))
         case .malformed: return (.dropped, startOver(.malformedData))
         }
+    }
+
+    private mutating func forgetRestarts(_ now: ContinuousClock.Instant) {
+        if let adoptedAt, now - adoptedAt >= Self.calm { restarts = 0 }
     }
 
     /// Ids that stay below the snapshot's mean that the snapshot is not of this feed's world.
@@ -197,13 +205,14 @@ package struct BookSynchronizer: Sendable {
         return nil
     }
 
-    /// Drops the book's validity and asks for a snapshot.
+    /// Drops the book's validity and asks for a snapshot: at once the first time, later and later in a storm.
     private mutating func startOver(_ reason: OutOfSyncReason) -> SyncAction {
         if state == .live { counts.resyncs += 1 }
         clear()
         state = .collecting
         cause = reason
-        if reason != .snapshotTooOld { attempt = 0 }
+        attempt = max(attempt, restarts)
+        restarts = min(restarts + 1, 16)
         return request()
     }
 
@@ -300,6 +309,7 @@ package struct BookSynchronizer: Sendable {
     }
 
     package mutating func tick(at now: ContinuousClock.Instant) -> SyncAction? {
+        if restarts > 0, state == .live { forgetRestarts(now) }
         guard state == .live || state == .collecting, regression.isOverdue(now) else { return nil }
         return startOver(.regression)
     }

@@ -202,6 +202,34 @@ struct SynchronizedBookTests {
         #expect(book.readIfSynchronized { $0.bids.count } == nil)
     }
 
+    @Test func `resyncs that follow each other closely ask later and later, until the book was calm`() throws
+    {
+        var book = try Self.synchronized()
+        var attempts: [Int] = []
+        for second in 1...4 {
+            let now = arrival(Double(second))
+            let asked = try #require(request(book.receive(event(200, 200), at: now).action))
+            attempts.append(asked.attempt)
+            #expect(book.receive(snapshot(200), for: asked, limit: 100, at: now) == nil)
+            _ = book.receive(event(150, 150), at: now)
+            let again = try #require(request(book.invalidate(.malformedData)))
+            attempts.append(again.attempt)
+            #expect(book.receive(snapshot(100), for: again, limit: 100, at: now) == nil)
+        }
+        #expect(attempts == [1, 2, 3, 4, 5, 6, 7, 8])
+        #expect(book.tick(at: arrival(34).instant) == nil)
+        #expect(request(book.receive(event(300, 300), at: arrival(35)).action)?.attempt == 1)
+    }
+
+    @Test func `garbage while a snapshot is awaited does not make the next one come sooner`() throws {
+        var book = SynchronizedBook(rule: .linked)
+        _ = book.streamOpened(at: start)
+        let attempts = (1...3).compactMap { _ in
+            request(book.receive(event(1, 2), at: arrival()).action)?.attempt
+        }
+        #expect(attempts == [2, 3, 4])
+    }
+
     @Test func `a suspended book is followed but not read`() throws {
         var book = try Self.synchronized()
         book.suspend()

@@ -20,10 +20,12 @@ struct SnapshotOrder: Sendable {
     }
 
     var purpose: Purpose
+    /// The book that asks; kept alive by `completion`.
+    var book: ObjectIdentifier?
     var market: String
     var limit = 0
     var notBefore: Duration
-    /// Called once, from any thread.
+    /// Called once, from any thread; never if a newer order of the same book and purpose took its place.
     var completion: @Sendable (SnapshotOutcome) -> Void
 }
 
@@ -75,8 +77,19 @@ final class SnapshotDesk: Sendable {
             labels: ["exchange": exchange.name])
     }
 
+    /// Takes an order; one of the same book and purpose that still waits is dropped, since nobody wants its answer.
+    ///
+    /// The new order inherits the old one's time, so that a book that starts over again and again is served at last.
     func submit(_ order: SnapshotOrder) {
-        state.withLock { $0.orders.append(order) }
+        state.withLock { state in
+            let old = state.orders.firstIndex {
+                $0.purpose == order.purpose && $0.book == order.book && $0.market == order.market
+            }
+            guard order.book != nil, let old else { return state.orders.append(order) }
+            var order = order
+            order.notBefore = min(order.notBefore, state.orders[old].notBefore)
+            state.orders[old] = order
+        }
         wake.yield()
     }
 
@@ -100,6 +113,9 @@ final class SnapshotDesk: Sendable {
             }
         }
     }
+
+    /// The orders that wait.
+    var waiting: [SnapshotOrder] { state.withLock { $0.orders } }
 
     private func request(for order: SnapshotOrder) -> RESTRequest {
         order.purpose == .status

@@ -34,7 +34,8 @@ extension FeedLoop {
         let (book, trust) = (duty.book, feed.trust)
         feed.venue.desk.submit(
             SnapshotOrder(
-                purpose: purpose, market: book.id.market, limit: limit, notBefore: clock.now + delay
+                purpose: purpose, book: ObjectIdentifier(book), market: book.id.market, limit: limit,
+                notBefore: clock.now + delay
             ) {
                 [weak self] outcome in
                 self?.perform { owner in
