@@ -21,7 +21,8 @@ package struct ErrorID: RawRepresentable, Hashable, Sendable, CustomStringConver
     package static let stopRefused = ErrorID("#1020")
     package static let stopFailed = ErrorID("#1021")
     package static let alreadyExists = ErrorID("#1024")
-    /// `exchange` or `market` is missing, or another parameter is malformed (`get_asks`, `get_bids`).
+    /// `exchange` or `market` is missing, or another parameter is malformed (`get_asks`, `get_bids`), or the request
+    /// itself cannot be read.
     package static let badQueryParameter = ErrorID("#1025")
     /// A parameter of a credential endpoint is missing, or they were sent by GET.
     package static let badCredentialParameter = ErrorID("#1030")

@@ -43,6 +43,11 @@ final class GatewayRuntime: Sendable {
             var http = HTTPServerConfiguration(host: configuration.host, port: configuration.port)
             http.maximumHeaderBytes = configuration.maximumHeaderBytes
             http.maximumBodyBytes = configuration.maximumBodyBytes
+            http.refusalBody = { _, words in
+                let envelope = Envelope.error(
+                    .badQueryParameter, "REQUEST", "The request was refused: \(words)")
+                return ("application/json", Envelope.render(envelope))
+            }
             let handler = GatewayServer(loops.map { ($0.loop, $0.dispatcher) })
             server = try HTTPServer(http, loops: loops.map(\.loop), handler: handler)
             healthServer = try configuration.healthPort.map { port in

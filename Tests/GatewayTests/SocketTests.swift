@@ -167,6 +167,21 @@ struct SocketTests {
         }
     }
 
+    @Test func `what cannot be read is refused with an envelope`() async throws {
+        try await SocketScene.run([Self.served]) { (scene) async throws in
+            let url = "http://127.0.0.1:\(scene.gateway.port)/get_asks"
+            var request = HTTPClientRequest(method: "GET", url: url)
+            request.headers = [HTTPHeader("expect", "nothing"), HTTPHeader("transfer-encoding", "chunked")]
+            let refused = try await scene.client.send(request)
+            #expect(refused.status == 411)
+            #expect(refused.headers.value(of: "content-type") == "application/json")
+            let envelope = try JSONValue(parsing: refused.body)
+            #expect(envelope["result"]?.text == "ERROR" && envelope["event"]?.text == "REQUEST")
+            #expect(envelope["error_id"]?.text == "#1025")
+            #expect(envelope["message"]?.text?.contains("Content-Length") == true)
+        }
+    }
+
     @Test func `an upgrade is not found, health and metrics are on a port of their own`() async throws {
         try await SocketScene.run([Self.served]) { (scene) async throws in
             let url = "http://127.0.0.1:\(scene.gateway.port)/link/v1"

@@ -31,6 +31,8 @@ package struct HTTPServerConfiguration: Sendable {
     package var idleTimeout: Duration = .seconds(75)
     /// For a request to arrive whole.
     package var requestTimeout: Duration = .seconds(20)
+    /// Makes the answer to a request that cannot be read, from its status and why; without it that is plain text.
+    package var refusalBody: (@Sendable (Int, String) -> (contentType: String, body: [UInt8]))?
 
     package init(host: String = "127.0.0.1", port: Int = 0, tls: TLSServerSettings? = nil) {
         self.host = host

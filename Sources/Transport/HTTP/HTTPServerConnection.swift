@@ -218,9 +218,9 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     private func refuse(_ status: Int, _ words: String) {
         server.countRefused(status)
         phase = .answering(Answer(number: requests, keepsAlive: false, isHead: false))
-        answer(
-            requests, status: status, headers: [HTTPHeader("content-type", "text/plain")],
-            body: Array((words + "\n").utf8))
+        let (type, body) =
+            server.configuration.refusalBody?(status, words) ?? ("text/plain", Array((words + "\n").utf8))
+        answer(requests, status: status, headers: [HTTPHeader("content-type", type)], body: body)
         drop()
     }
 
