@@ -1,4 +1,5 @@
 import DepthCacheAPI
+import K8sClient
 import Testing
 
 @testable import Gateway
@@ -36,6 +37,38 @@ struct RoutingTests {
         let key = MarketKey(exchange: "Binance.com", market: "BtcUsdt")
         #expect(table.routes[key]?.cache.name == "a")
         #expect(table.caches(of: key).count == 2)
+    }
+
+    @Test func `a new table goes on with the turns of the old one`() {
+        let picture = ClusterPicture(caches: [
+            CachePicture(name: "a", uid: "1", exchange: "binance.com", market: "BTCUSDT")
+        ])
+        let key = MarketKey(exchange: "binance.com", market: "BTCUSDT")
+        var table = RoutingTable(picture)
+        var turns: [Int?] = []
+        for _ in 0..<3 {
+            turns.append(table.routes[key]?.nextTurn())
+            table = RoutingTable(picture, after: table)
+        }
+        #expect(turns == [0, 1, 2])
+    }
+
+    @Test func `a held cache gives way to a younger one of its market`() throws {
+        var older = DepthCache(
+            metadata: ObjectMeta(name: "a"), spec: DepthCacheSpec(exchange: "binance.com", market: "BTCUSDT"))
+        older.metadata.uid = "1"
+        older.status = DepthCacheStatus(conditions: [
+            Condition(
+                type: ConditionType.ready, status: .no, reason: "InvalidSpec", message: "",
+                observedGeneration: nil, lastTransitionTime: Timestamp(secondsSinceEpoch: 0))
+        ])
+        let held = CachePicture(older)
+        #expect(held.isHeld)
+        var younger = held
+        (younger.name, younger.uid, younger.created, younger.isHeld) = ("b", "2", 9, false)
+        let key = MarketKey(exchange: "binance.com", market: "BTCUSDT")
+        #expect(RoutingTable(ClusterPicture(caches: [held, younger])).routes[key]?.cache.name == "b")
+        #expect(RoutingTable(ClusterPicture(caches: [held])).routes[key]?.cache.name == "a")
     }
 
     @Test func `a replica runs only if the present incarnation says so`() {

@@ -118,7 +118,7 @@ actor ClusterDirectory {
         var picture = watched
         picture.caches.removeAll { removed[$0.uid] != nil }
         picture.caches += added.values.map(\.cache).filter { removed[$0.uid] == nil }
-        let table = RoutingTable(picture)
+        let table = RoutingTable(picture, after: self.table)
         published.withLock { $0 = table }
         for subscriber in subscribers.withLock({ $0 }) { subscriber(table) }
     }

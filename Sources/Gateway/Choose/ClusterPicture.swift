@@ -19,6 +19,8 @@ struct CachePicture: Sendable, Equatable {
     var refreshInterval: Int?
     /// Unix seconds.
     var created = 0.0
+    /// The controller places nothing for it: its spec is invalid.
+    var isHeld = false
 }
 
 /// A DepthCacheReplica.

@@ -52,6 +52,12 @@ extension CachePicture {
             market: cache.spec.market, replicas: cache.spec.replicas,
             updateInterval: cache.spec.updateIntervalMilliseconds,
             refreshInterval: cache.spec.refreshIntervalSeconds,
-            created: Double(cache.metadata.creationTimestamp?.secondsSinceEpoch ?? 0))
+            created: Double(cache.metadata.creationTimestamp?.secondsSinceEpoch ?? 0),
+            isHeld: Self.isHeld(cache.status?.conditions?[ConditionType.ready]))
+    }
+
+    private static func isHeld(_ ready: Condition?) -> Bool {
+        guard let ready, ready.status == .no else { return false }
+        return [Reason.invalidSpec.rawValue, Reason.unknownExchange.rawValue].contains(ready.reason)
     }
 }

@@ -9,18 +9,24 @@ final class RoutingTable: Sendable {
 
     static let empty = RoutingTable(ClusterPicture())
 
-    init(_ picture: ClusterPicture) {
+    /// Markets that `previous` has too go on with whose turn it is.
+    init(_ picture: ClusterPicture, after previous: RoutingTable? = nil) {
         self.picture = picture
         let workers = Dictionary(picture.workers.map { ($0.uid, $0) }) { first, _ in first }
         let replicas = Dictionary(grouping: picture.replicas, by: \.cacheUID)
         var routes: [MarketKey: MarketRoute] = [:]
-        for cache in picture.caches.sorted(by: { ($0.created, $0.uid) < ($1.created, $1.uid) }) {
+        // As the controller decides: the oldest of one market wins, unless it is held.
+        let caches = picture.caches.sorted {
+            ($0.isHeld ? 1 : 0, $0.created, $0.uid) < ($1.isHeld ? 1 : 0, $1.created, $1.uid)
+        }
+        for cache in caches {
             let key = MarketKey(exchange: cache.exchange, market: cache.market)
-            guard routes[key] == nil else { continue }  // the oldest of one market wins
+            guard routes[key] == nil else { continue }
             let placed = (replicas[cache.uid] ?? []).sorted { $0.name < $1.name }.map { replica in
                 ReplicaRoute(replica: replica, worker: workers[replica.workerUID])
             }
-            routes[key] = MarketRoute(cache: cache, replicas: placed)
+            routes[key] = MarketRoute(
+                cache: cache, replicas: placed, rotation: previous?.routes[key]?.rotation ?? Rotation())
         }
         self.routes = routes
         self.workers = workers
@@ -36,15 +42,21 @@ final class RoutingTable: Sendable {
 final class MarketRoute: Sendable {
     let cache: CachePicture
     let replicas: [ReplicaRoute]
-    private let rotation = Atomic<Int>(0)
+    fileprivate let rotation: Rotation
 
-    init(cache: CachePicture, replicas: [ReplicaRoute]) {
+    fileprivate init(cache: CachePicture, replicas: [ReplicaRoute], rotation: Rotation) {
+        self.rotation = rotation
         self.cache = cache
         self.replicas = replicas
     }
 
     /// Counts up, so that every request of the market begins with the next replica.
-    func nextTurn() -> Int { rotation.wrappingAdd(1, ordering: .relaxed).oldValue }
+    func nextTurn() -> Int { rotation.turn.wrappingAdd(1, ordering: .relaxed).oldValue }
+}
+
+/// Whose turn it is in one market; outlives the tables.
+private final class Rotation: Sendable {
+    let turn = Atomic<Int>(0)
 }
 
 /// A placed copy and, if its Lease is known, the worker that keeps it.
