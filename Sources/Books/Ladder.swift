@@ -109,10 +109,7 @@
         var high = min(hint, slots)
         if high < slots, unsafe keys[high] < key { return unsafe search(key, in: keys, high &+ 1, slots) }
         guard high >= 8 else { return unsafe search(key, in: keys, 0, high) }
-        let near = unsafe UnsafeRawPointer(keys + (high &- 8)).loadUnaligned(as: SIMD8<Int64>.self)
-        // All keys have one sign, so a difference fits and its sign tells which is less.
-        let marks = SIMD8<UInt64>(truncatingIfNeeded: near &- SIMD8(repeating: key)) &>> 63
-        let below = Int(truncatingIfNeeded: marks.wrappedSum())
+        let below = unsafe countBelow(key, keys + (high &- 8))
         high = high &- 8 &+ below
         if below > 0 { return high }
         var step = 16
@@ -123,20 +120,34 @@
         return unsafe search(key, in: keys, max(high &- step, 0), high)
     }
 
-    /// The same among the slots from `low` to `high`, halving without branches on what is there.
+    /// The same among the slots from `low` to `high`; there are branches only on how many they are.
     @inline(__always)
     private static func search(
         _ key: Int64, in keys: UnsafeMutablePointer<Int64>, _ low: Int, _ high: Int
     ) -> Int {
         var low = low
         var length = high &- low
-        while length > 0 {
+        while length > 16 || (length > 0 && low &+ length < 16) {
             let half = (length &+ 1) &>> 1
             let sign = unsafe (keys[low &+ half &- 1] &- key) &>> 63
             low &+= half & Int(truncatingIfNeeded: sign)
             length &-= half
         }
-        return low
+        guard length > 0 else { return low }
+        // What lies below `low` counts too, as it is below the key.
+        let window = low &+ length &- 16
+        let places = unsafe keys + window
+        return unsafe window &+ countBelow(key, places) &+ countBelow(key, places + 8)
+    }
+
+    /// How many of the eight keys at `place` are below `key`.
+    ///
+    /// All keys have one sign, so a difference fits and its sign tells which is less.
+    @inline(__always)
+    private static func countBelow(_ key: Int64, _ place: UnsafeMutablePointer<Int64>) -> Int {
+        let keys = unsafe UnsafeRawPointer(place).loadUnaligned(as: SIMD8<Int64>.self)
+        let marks = SIMD8<UInt64>(truncatingIfNeeded: keys &- SIMD8(repeating: key)) &>> 63
+        return Int(truncatingIfNeeded: marks.wrappedSum())
     }
 
     @inline(__always) private static func bit(_ index: Int) -> UInt64 { 1 &<< UInt64(index & 63) }
@@ -199,7 +210,7 @@
     /// Moves the levels in `from..<gap` one slot up.
     @inline(__always)
     private mutating func moveUp(from: Int, to gap: Int) {
-        guard gap &- from <= 8 else { return move(from: from, to: from &+ 1, count: gap &- from) }
+        guard gap &- from <= 16 else { return move(from: from, to: from &+ 1, count: gap &- from) }
         var index = gap
         while index > from {
             unsafe keys[index] = unsafe keys[index &- 1]
@@ -212,7 +223,7 @@
     /// Moves the levels in `gap + 1...from` one slot down.
     @inline(__always)
     private mutating func moveDown(from: Int, to gap: Int) {
-        guard from &- gap <= 8 else { return move(from: gap &+ 1, to: gap, count: from &- gap) }
+        guard from &- gap <= 16 else { return move(from: gap &+ 1, to: gap, count: from &- gap) }
         var index = gap
         while index < from {
             unsafe keys[index] = unsafe keys[index &+ 1]
@@ -238,7 +249,7 @@
             dropGapsAtEnd()
         } else {
             unsafe gaps[index &>> 6] |= Self.bit(index)
-            if slots &- count > 32 &+ count &>> 3 { closeGaps() }
+            if slots &- count > 32 &+ count &>> 2 { closeGaps() }
         }
     }
 
