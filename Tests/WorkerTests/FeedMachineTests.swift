@@ -79,6 +79,20 @@ struct FeedMachineTests {
         #expect(back.0 == .subscribe && back.2 == ["s0"])
     }
 
+    @Test func `a stream that comes back before it has left is said to be acknowledged at once`() {
+        var machine = open(2)
+        _ = machine.replied(id: sends(machine.tick(now: .zero))[0].1, error: nil, now: .zero)
+        machine.remove("s0")
+        machine.add("s0")
+        #expect(machine.tick(now: .milliseconds(100)) == [.subscribed(["s0"])])
+        #expect(machine.tick(now: .milliseconds(200)).isEmpty)
+        machine.renew("s0")
+        machine.remove("s0")
+        machine.add("s0")
+        let off = machine.tick(now: .seconds(2))
+        #expect(sends(off).map(\.0) == [.unsubscribe] && off.count == 1)
+    }
+
     @Test func `a refused batch is asked for one by one until the culprit is named`() {
         var machine = open(2)
         let batch = sends(machine.tick(now: .zero))[0]

@@ -48,6 +48,8 @@ struct FeedMachine: Sendable {
         /// Was in a refused batch: ask for it alone, so that the culprit is found.
         var goesAlone = false
         var notBefore: Duration = .zero
+        /// Was wanted again before it left the wire: whoever wants it now has not heard that it is acknowledged.
+        var isRegained = false
         var wire = Wire.none
     }
 
@@ -70,7 +72,12 @@ struct FeedMachine: Sendable {
     var isOpen: Bool { if case .open = connection { true } else { false } }
     var isEmpty: Bool { streams.isEmpty }
 
-    mutating func add(_ name: String) { streams[name, default: Stream()].isWanted = true }
+    mutating func add(_ name: String) {
+        var stream = streams[name, default: Stream()]
+        if !stream.isWanted, stream.wire == .subscribed { stream.isRegained = true }
+        stream.isWanted = true
+        streams[name] = stream
+    }
 
     mutating func remove(_ name: String) {
         guard var stream = streams[name] else { return }
@@ -98,6 +105,7 @@ struct FeedMachine: Sendable {
             var stream = stream
             stream.wire = .none
             stream.mustRenew = false
+            stream.isRegained = false
             streams[name] = stream.isWanted ? stream : nil
         }
         connection = streams.isEmpty ? .idle : .waiting(until: now + (delay ?? backoff.next()))
@@ -173,7 +181,7 @@ struct FeedMachine: Sendable {
         if pending.values.contains(where: { $0.since + settings.acknowledgeLimit <= now }) {
             return [.close(reason: "a subscription was not acknowledged")]
         }
-        var actions: [Action] = []
+        var actions = regained()
         if lastPing + settings.pingInterval <= now, window.hasRoom(now: now, reserve: 1) {
             actions.append(ping(now: now))
         }
@@ -181,6 +189,17 @@ struct FeedMachine: Sendable {
             actions.append(message)
         }
         return actions
+    }
+
+    /// Streams that are acknowledged already are said to be so once more; those about to be renewed are not.
+    private mutating func regained() -> [Action] {
+        let names = streams.filter(\.value.isRegained).keys.sorted()
+        for name in names { streams[name]?.isRegained = false }
+        let live = names.filter {
+            streams[$0]?.wire == .subscribed && streams[$0]?.isWanted == true
+                && streams[$0]?.mustRenew == false
+        }
+        return live.isEmpty ? [] : [.subscribed(live)]
     }
 
     /// A ping out of turn, for a loop that was away and wants to hear the peer before it believes its books.
