@@ -19,8 +19,7 @@ extension FeedLoop {
                 report(duty)
             }
             if isDead(duty, now) {
-                feed.machine.renew(duty.book.stream)
-                invalidate(duty, feed, .streamSilent)
+                streamDied(duty, feed)
                 continue
             }
             let isSilent = now - duty.lastEvent >= Self.silenceBeforeProbe
@@ -28,6 +27,18 @@ extension FeedLoop {
             refreshIfThin(duty, feed, now)
         }
         for duty in silent.sorted(by: { $0.lastEvent < $1.lastEvent }) { probe(duty, feed) }
+    }
+
+    /// A snapshot over a stream that says nothing would be as stale soon: the book waits until the stream is acknowledged anew.
+    private func streamDied(_ duty: BookDuty, _ feed: Feed) {
+        feed.machine.renew(duty.book.stream)
+        duty.isOpen = false
+        duty.awaited = nil
+        duty.book.state.withLock { state in
+            state.spare = nil
+            state.book.streamClosed(.streamSilent)
+        }
+        report(duty)
     }
 
     private func liveID(_ duty: BookDuty) -> Int64? {

@@ -1,0 +1,94 @@
+import Binance
+import DepthCacheAPI
+import Telemetry
+import Testing
+import Transport
+
+@testable import Books
+@testable import Worker
+
+/// Streams that say nothing, with a loop whose time and exchange the test plays.
+struct SilentStreamTests {
+    private func withDuty(
+        _ body: @escaping @Sendable (isolated FeedLoop, Feed, BookDuty) -> Void
+    ) async throws {
+        let clock = WorkerClock()
+        let metrics = MetricRegistry()
+        guard let exchange = try ExchangeDirectory(overridesYAML: [])[name: "binance.com"] else {
+            Issue.record("no binance.com")
+            return
+        }
+        let desk = SnapshotDesk(
+            exchange: exchange, http: try HTTPClient(), weight: Guarded(RequestWeight(limitPerMinute: 6000)),
+            clock: clock, metrics: metrics)
+        let venue = Venue(exchange: exchange, desk: desk, metrics: metrics)
+        let loop = FeedLoop(loop: try EventLoop(name: "silent"), clock: clock, board: ReportBoard())
+        let id = BookID(venue: "binance.com", market: "BTCUSDT", intervalMilliseconds: 100)
+        let book = KeptBook(id: id, stream: "btcusdt@depth@100ms", rule: exchange.sequenceRule)
+        await loop.run { loop in
+            loop.keep(book, depth: 500, venue: venue)
+            guard let feed = loop.feeds.first, let duty = feed.duties[book.stream] else {
+                Issue.record("the book has no feed")
+                return
+            }
+            _ = feed.machine.tick(now: .zero)
+            feed.machine.opened(now: .zero)
+            body(loop, feed, duty)
+        }
+        loop.loop.stop()
+    }
+
+    @Test func `a dead stream's book comes back only after its stream is acknowledged anew`() async throws {
+        try await withDuty { loop, feed, duty in
+            loop.acknowledge(feed, now: .zero)
+            duty.load(id: 100)
+            #expect(duty.book.report.phase == .synchronized)
+            duty.awaited = (101, .seconds(35))
+            loop.tickBooks(feed, now: .seconds(36))
+            #expect(!duty.isOpen)
+            #expect(duty.book.report.reason.rawValue == "StreamSilent")
+            duty.load(id: 101)
+            #expect(duty.book.report.phase != .synchronized)
+            loop.acknowledge(feed, now: .seconds(36))  // UNSUBSCRIBE
+            duty.load(id: 101)
+            #expect(!duty.isOpen && duty.book.report.phase != .synchronized)
+            loop.acknowledge(feed, now: .seconds(38))  // SUBSCRIBE
+            #expect(duty.isOpen)
+            duty.load(id: 102)
+            #expect(duty.book.report.phase == .synchronized)
+        }
+    }
+}
+
+extension FeedLoop {
+    func run(_ body: @Sendable (isolated FeedLoop) -> Void) { body(self) }
+
+    /// Lets the feed's machine say its next message and answers it.
+    func acknowledge(_ feed: Feed, now: Duration) {
+        feed.machine.received(now: now)
+        for case .send(_, let id, _) in feed.machine.tick(now: now) {
+            carryOut(feed.machine.replied(id: id, error: nil, now: now), feed, now)
+        }
+    }
+}
+
+extension BookDuty {
+    /// Offers a snapshot as the answer to whatever the book has asked for.
+    func load(id: Int64) {
+        guard let price = try? FixedDecimal("100.00"), let other = try? FixedDecimal("101.00"),
+            let quantity = try? FixedDecimal("1.5")
+        else { return }
+        let snapshot = BookSnapshot(
+            lastID: id, bids: [PriceLevel(price: price, quantity: quantity)],
+            asks: [PriceLevel(price: other, quantity: quantity)])
+        book.state.withLock { state in
+            for number in 1...20 {
+                let request = SnapshotRequest(
+                    number: number, attempt: 1, reason: .awaitingSnapshot, needsExchange: false)
+                _ = state.book.receive(
+                    snapshot, for: request, limit: 100,
+                    at: Arrival(instant: .now, wallMilliseconds: 1))
+            }
+        }
+    }
+}
