@@ -42,26 +42,74 @@ struct SilentStreamTests {
         try await withDuty { loop, feed, duty in
             loop.acknowledge(feed, now: .zero)
             duty.load(id: 100)
-            #expect(duty.book.report.phase == .synchronized)
+            expect(duty, "open, Synchronized")
             duty.awaited = (101, .seconds(35))
             loop.tickBooks(feed, now: .seconds(36))
-            #expect(!duty.isOpen)
-            #expect(duty.book.report.reason.rawValue == "StreamSilent")
+            expect(duty, "closed, StreamSilent")
             duty.load(id: 101)
-            #expect(duty.book.report.phase != .synchronized)
+            expect(duty, "closed, StreamSilent")
             loop.acknowledge(feed, now: .seconds(36))  // UNSUBSCRIBE
             duty.load(id: 101)
-            #expect(!duty.isOpen && duty.book.report.phase != .synchronized)
+            expect(duty, "closed, StreamSilent")
             loop.acknowledge(feed, now: .seconds(38))  // SUBSCRIBE
-            #expect(duty.isOpen)
+            expect(duty, "open, StreamSilent")
             duty.load(id: 102)
-            #expect(duty.book.report.phase == .synchronized)
+            expect(duty, "open, Synchronized")
+        }
+    }
+
+    @Test func `a frame whose numbers do not fit harms only the book it names`() async throws {
+        try await withDuty { loop, feed, duty in
+            let other = loop.keepAnother(beside: duty, feed)
+            let stream = duty.book.stream
+            func ready() {
+                for each in [duty, other] { each.load(id: 100) }
+                expect(duty, "open, Synchronized")
+                expect(other, "open, Synchronized")
+            }
+            loop.acknowledge(feed, now: .zero)
+            let data =
+                "{\"e\":\"depthUpdate\",\"E\":1,\"s\":\"X\",\"U\":101,\"u\":101,\"b\":[[\"1e9\",\"1\"]],\"a\":[]}"
+            for frame in [
+                "{\"stream\":\"\(stream)\",\"data\":\(data)}", "{\"data\":\(data),\"stream\":\"\(stream)\"}",
+                "{\"stream\":\"\(stream)\",\"data\":{\"e\":\"depthUpd",
+            ] {
+                ready()
+                loop.hear(frame, feed)
+                expect(duty, "open, MalformedData")
+                expect(other, "open, Synchronized")
+            }
+            for frame in [
+                "{\"data\":\(data)}", "{\"stream\":\"nobody@depth\",\"data\":\(data)}", "garbage", "{\"stre",
+            ] {
+                ready()
+                loop.hear(frame, feed)
+                expect(duty, "open, MalformedData")
+                expect(other, "open, MalformedData")
+            }
         }
     }
 }
 
+/// Apart from `#expect`, which would look into the book, as no one may, to show what it found.
+private func expect(_ duty: BookDuty, _ wanted: String, at place: SourceLocation = #_sourceLocation) {
+    let found = "\(duty.isOpen ? "open" : "closed"), \(duty.book.report.reason)"
+    #expect(found == wanted, sourceLocation: place)
+}
+
 extension FeedLoop {
     func run(_ body: @Sendable (isolated FeedLoop) -> Void) { body(self) }
+
+    func keepAnother(beside duty: BookDuty, _ feed: Feed) -> BookDuty {
+        let id = BookID(venue: "binance.com", market: "ETHUSDT", intervalMilliseconds: 100)
+        let book = KeptBook(id: id, stream: "ethusdt@depth@100ms", rule: feed.venue.exchange.sequenceRule)
+        keep(book, depth: 500, venue: feed.venue)
+        return feed.duties[book.stream] ?? duty
+    }
+
+    func hear(_ text: String, _ feed: Feed) {
+        unsafe Array(text.utf8).withUnsafeBytes { unsafe didReceive($0, feed.trust, feed.generation) }
+    }
 
     /// Lets the feed's machine say its next message and answers it.
     func acknowledge(_ feed: Feed, now: Duration) {

@@ -40,6 +40,14 @@ package struct DepthEventParser: Sendable {
     package func parse(_ frame: [UInt8], into event: inout DepthEvent) throws(WireError) -> WireMessage {
         try unsafe parse(frame.span.bytes, into: &event)
     }
+
+    /// Where the stream's name lies in a frame that `parse` refused; nil if what is wrong comes before it.
+    package func streamName(of frame: RawSpan) -> Range<Int>? {
+        unsafe frame.withUnsafeBytes { bytes in
+            var reader = unsafe FrameReader(cursor: JSONCursor(bytes))
+            return try? unsafe reader.findStream()
+        }
+    }
 }
 
 /// One pass over one frame.
@@ -100,6 +108,16 @@ package struct DepthEventParser: Sendable {
                 if isWrapper { try unsafe readControl(key) } else { try unsafe cursor.skipValue() }
             }
         }
+    }
+
+    mutating func findStream() throws(WireError) -> Range<Int>? {
+        try unsafe cursor.expect(0x7B)
+        var isFirst = true
+        while try unsafe cursor.nextField(&isFirst) {
+            if try unsafe cursor.key().equals("stream") { return try unsafe range() }
+            try unsafe cursor.skipValue()
+        }
+        return nil
     }
 
     private mutating func range() throws(WireError) -> Range<Int> {

@@ -91,6 +91,12 @@ final class Feed {
         return duty
     }
 
+    /// The duty of the stream that a frame names which could not be read.
+    func namedDuty(_ frame: UnsafeRawBufferPointer) -> BookDuty? {
+        guard let name = unsafe parser.streamName(of: frame.bytes) else { return nil }
+        return unsafe duty(frame, name)
+    }
+
     private static func hash(_ bytes: Span<UInt8>) -> UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for index in bytes.indices { hash = (hash ^ UInt64(bytes[index])) &* 0x100_0000_01b3 }

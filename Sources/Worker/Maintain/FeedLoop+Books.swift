@@ -53,7 +53,7 @@ extension FeedLoop {
             case .other: return
             }
         } catch {
-            broken(feed, error)
+            unsafe broken(frame, feed, error)
         }
     }
 
@@ -69,10 +69,15 @@ extension FeedLoop {
         if isChanged { report(duty) }
     }
 
-    /// A frame that cannot be read may have carried an event of any stream: all start over.
-    private func broken(_ feed: Feed, _ error: WireError) {
+    /// A frame that cannot be read harms the book of the stream it names; one that names none of ours may have
+    /// carried an event of any: all start over.
+    private func broken(_ frame: UnsafeRawBufferPointer, _ feed: Feed, _ error: WireError) {
         feed.venue.malformed.add()
         Self.log.warning("Frame cannot be read", ["exchange": feed.venue.exchange.name, "error": "\(error)"])
+        if let duty = unsafe feed.namedDuty(frame) {
+            if duty.isOpen { invalidate(duty, feed, .malformedData) }
+            return
+        }
         for duty in feed.duties.values where duty.isOpen { invalidate(duty, feed, .malformedData) }
     }
 
