@@ -101,16 +101,17 @@
 
     /// The index of the first key that is not below `key`, searched for from `hint`.
     ///
-    /// Most are near: eight keys are counted without a branch, which cannot be predicted, before galloping.
+    /// Most are near: sixteen keys are counted without a branch, which cannot be predicted, before galloping.
     @inline(__always)
     private static func lowerBound(
         _ key: Int64, in keys: UnsafeMutablePointer<Int64>, _ slots: Int, from hint: Int
     ) -> Int {
         var high = min(hint, slots)
         if high < slots, unsafe keys[high] < key { return unsafe search(key, in: keys, high &+ 1, slots) }
-        guard high >= 8 else { return unsafe search(key, in: keys, 0, high) }
-        let below = unsafe countBelow(key, keys + (high &- 8))
-        high = high &- 8 &+ below
+        guard high >= 16 else { return unsafe search(key, in: keys, 0, high) }
+        let place = unsafe keys + (high &- 16)
+        let below = unsafe countBelow(key, place) &+ countBelow(key, place + 8)
+        high = high &- 16 &+ below
         if below > 0 { return high }
         var step = 16
         while high >= step, unsafe keys[high &- step] >= key {
