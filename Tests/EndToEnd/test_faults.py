@@ -87,7 +87,7 @@ class Faults(unittest.TestCase):
         self.inject("XRPUSDT", "idreset", detected_within=5)
 
     def test_silence_of_the_connection(self):
-        # Nothing at all on the connection, pongs neither: dead after 10 s (design, section 5).
+        # Nothing at all on the connection, pongs neither: dead after 10 s.
         self.inject("SOLUSDT", "silence", detected_within=16, duration=40)
 
     def test_duplicate_and_reorder_do_no_harm(self):
