@@ -108,7 +108,12 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
 
     /// Ends a connection at once, or one that was never begun.
     func giveUp(_ reason: String) {
-        if let channel { channel.close(reason, afterOutput: false) } else { channelClosed(reason) }
+        // A channel without a socket has nobody who would tell of its end.
+        if let channel, channel.isConnected {
+            channel.close(reason, afterOutput: false)
+        } else {
+            channelClosed(reason)
+        }
     }
 
     /// Whether the connection is still wanted once the address is known.
