@@ -68,4 +68,6 @@ package final class HTTPReply: Sendable {
 
     /// Bytes of the answer that the peer has not taken yet; on the loop only.
     package var backlogBytes: Int { connection.backlogBytes }
+    /// What the connection's output takes; on the loop only.
+    var outputBytes: Int { connection.channel?.outputBytes ?? 0 }
 }

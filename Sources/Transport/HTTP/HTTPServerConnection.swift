@@ -35,6 +35,10 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     /// When the present wait began: for a head, a body, or (idle) the next request.
     private var waitingSince = ContinuousClock.now
     private var isReading = true
+    /// A request waits until the peer has taken the answers before it.
+    private var isHeldBack = false
+    /// No further request is begun while more than this waits for the peer.
+    private static let maximumBacklog = 256 << 10
 
     init(server: HTTPServer, loop: EventLoop, remoteAddress: String) {
         self.server = server
@@ -85,6 +89,10 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         while true {
             switch phase {
             case .head:
+                let wasHeldBack = isHeldBack
+                isHeldBack = backlogBytes > Self.maximumBacklog
+                guard !isHeldBack else { return }
+                if wasHeldBack { waitingSince = .now }
                 guard readHead() else { return }
             case .body(var request, let missing):
                 let count = min(missing, waiting)
@@ -205,6 +213,11 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
             return
         }
         phase = .closed
+        // The socket hears the channel from now on; the server still counts and stops it.
+        channel.whenClosed = { [self] in
+            self.channel = nil
+            server.forget(self, on: loop)
+        }
         channel.writeNow(WebSocketHandshake.answer(to: key))
         let socket = WebSocket(
             channel: channel, delegate: delegate, isClient: false,
@@ -343,6 +356,10 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     func sweep(now: ContinuousClock.Instant) {
         let limits = server.configuration
         switch phase {
+        case .head where isHeldBack:
+            if now - waitingSince > limits.idleTimeout {
+                channel?.close("the peer does not read", afterOutput: false)
+            }
         case .head where waiting == 0:
             if server.isDraining || now - waitingSince > limits.idleTimeout {
                 channel?.close("idle", afterOutput: true)
@@ -356,7 +373,9 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         }
     }
 
-    func channelDrained() {}
+    func channelDrained() {
+        if isHeldBack { readOn() }
+    }
 
     func channelClosed(_ reason: String) {
         let last = phase

@@ -17,6 +17,8 @@ protocol ByteChannelHandler: AnyObject {
 @safe final class ByteChannel: LoopConnection, @unchecked Sendable {
     let loop: EventLoop
     var handler: (any ByteChannelHandler)?
+    /// For who keeps account of the channel after its handler has changed; called once, after the handler.
+    var whenClosed: (() -> Void)?
     private var wsi: OpaquePointer?
     private var output: [UInt8] = []
     private var sent = 0
@@ -33,6 +35,8 @@ protocol ByteChannelHandler: AnyObject {
     /// libwebsockets 4.1 sends half its service buffer (64 KiB) in one call and keeps the rest to itself; over TLS that
     /// rest can stay there for ever. So nothing larger is given to it.
     private static let writeSize = 48 << 10
+    /// Sent bytes beyond this are given back although others still wait.
+    private static let compactionSize = 1 << 20
     /// Seconds that the last output may take.
     private static let farewell: Int32 = 10
 
@@ -42,6 +46,8 @@ protocol ByteChannelHandler: AnyObject {
     }
 
     var backlogBytes: Int { output.count - sent }
+    /// What the output takes, with the bytes that are sent and not yet given back.
+    var outputBytes: Int { output.count }
     var isConnected: Bool { unsafe wsi != nil }
 
     /// Takes a connected socket; false if libwebsockets refused it (the socket is then closed).
@@ -168,6 +174,11 @@ protocol ByteChannelHandler: AnyObject {
             }
             return false
         }
+        // Not before half of it is sent, so that each byte is moved about once.
+        if sent > Self.compactionSize && sent > backlogBytes {
+            output = Array(output[sent...])
+            sent = 0
+        }
         return true
     }
 
@@ -224,6 +235,8 @@ protocol ByteChannelHandler: AnyObject {
         let last = handler
         handler = nil
         last?.channelClosed(reason)
+        whenClosed?()
+        whenClosed = nil
     }
 
     func destroyed() { closed(closeReason ?? "closed") }
