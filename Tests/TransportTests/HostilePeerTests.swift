@@ -5,11 +5,16 @@ import Testing
 @testable import Transport
 
 /// A plain blocking socket, to send what no client of ours would.
-private struct RawPeer: ~Copyable {
+struct RawPeer: ~Copyable {
     private let descriptor: Int32
 
-    init(port: Int) throws {
+    /// With a small receive buffer, a peer that does not read is soon noticed by who sends to it.
+    init(port: Int, receiveBuffer: Int32? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        if var receiveBuffer {
+            unsafe setsockopt(
+                descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
+        }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(UInt16(port).bigEndian)
@@ -40,6 +45,17 @@ private struct RawPeer: ~Copyable {
     }
 
     func send(_ text: String) { send(Array(text.utf8)) }
+
+    /// How many bytes come until the server closes.
+    func readCount() -> Int {
+        var all = 0
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
+            guard count > 0 else { return all }
+            all += count
+        }
+    }
 
     /// Everything until the server closes, or until `isEnough`.
     func read(until isEnough: (String) -> Bool = { _ in false }) -> String {

@@ -78,6 +78,8 @@ final class LinkServerSession: WebSocketDelegate, @unchecked Sendable {
     private let remote: String
     private var phase = Phase.waitingForHello
     private var lastHeard = ContinuousClock.now
+    /// The largest message of a peer that has not proved itself.
+    private static let maximumHelloBytes = 16 << 10
 
     init(server: LinkServer, loop: EventLoop, remote: String) {
         self.server = server
@@ -88,6 +90,7 @@ final class LinkServerSession: WebSocketDelegate, @unchecked Sendable {
 
     func didOpen(_ socket: WebSocket) {
         output.socket = socket
+        socket.maximumMessageBytes = Self.maximumHelloBytes
         lastHeard = .now
         loop.schedule(after: server.timings.connectTimeout) { [weak self] in self?.watch() }
     }
@@ -157,6 +160,7 @@ final class LinkServerSession: WebSocketDelegate, @unchecked Sendable {
         }
         let proof = LinkHello.proof(.server, key: key, hello: hello, challenge: challenge)
         phase = .open(peer)
+        output.socket?.maximumMessageBytes = WebSocketOptions().maxMessageBytes
         server.add(self)
         output.append(kind: LinkFrame.welcome, id: 0) { $0.append(contentsOf: proof) }
         log.info("Opened link", ["peer": peer.name, "role": "\(peer.role)", "address": remote])

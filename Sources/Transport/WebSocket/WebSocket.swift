@@ -8,7 +8,8 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
     }
     package let loop: EventLoop
     private let isClient: Bool
-    private let maximumMessageBytes: Int
+    /// May be changed between two messages.
+    var maximumMessageBytes: Int
     private var channel: ByteChannel?
     private var delegate: (any WebSocketDelegate)?
     private var phase: Phase
@@ -17,6 +18,12 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
     private var connectRequest: [UInt8] = []
     /// Bytes of a frame that has not arrived whole.
     private var partial: [UInt8] = []
+    /// How many bytes `partial` must have before it is worth looking at again.
+    private var needed = 0
+    /// The payload of the last ping, if its answer waits until the peer has taken what is before it.
+    private var owedPong: [UInt8]?
+    /// Pings are not answered one by one while more than this waits for the peer.
+    private static let maximumPongBacklog = 1 << 20
     /// Payload of a message whose last frame has not come.
     private var message: [UInt8] = []
     private var messageOpcode: UInt8?
@@ -150,6 +157,7 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
             return
         }
         unsafe partial.append(contentsOf: bytes)
+        guard partial.count >= needed else { return }
         let whole = partial
         partial = []
         let used = unsafe whole.withUnsafeBytes { unsafe readFrames($0) }
@@ -173,13 +181,17 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
     }
 
     /// Takes every whole frame at the start of `bytes`; returns how many bytes that were, -1 after an end.
+    ///
+    /// What is left is less than `needed`.
     private func readFrames(_ bytes: UnsafeRawBufferPointer) -> Int {
         var start = 0
         while start < bytes.count {
             guard case .open = phase else { return -1 }
             let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[start...])
             switch unsafe WebSocketFrame.header(rest) {
-            case .needsMore: return start
+            case .needsMore:
+                needed = rest.count + 1
+                return start
             case .broken(let words):
                 fail("broken frame: \(words)")
                 return -1
@@ -193,7 +205,10 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
                     return -1
                 }
                 let end = header.headerCount + header.payloadCount
-                guard rest.count >= end else { return start }
+                guard rest.count >= end else {
+                    needed = end
+                    return start
+                }
                 let payload = unsafe UnsafeRawBufferPointer(rebasing: rest[header.headerCount..<end])
                 if header.isMasked {
                     let clear = unsafe Self.unmasked(payload, key: header.key)
@@ -215,7 +230,13 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
 
     private func take(_ header: WebSocketFrame.Header, _ payload: UnsafeRawBufferPointer) {
         switch header.opcode {
-        case WebSocketFrame.ping: send(opcode: WebSocketFrame.pong, unsafe [UInt8](payload))
+        case WebSocketFrame.ping:
+            if backlogBytes > Self.maximumPongBacklog {
+                owedPong = unsafe [UInt8](payload)
+            } else {
+                owedPong = nil
+                send(opcode: WebSocketFrame.pong, unsafe [UInt8](payload))
+            }
         case WebSocketFrame.pong: unsafe delegate?.didReceivePong(payload, on: self)
         case WebSocketFrame.close:
             if payload.count >= 2 { closeCode = unsafe Int(payload[0]) << 8 | Int(payload[1]) }
@@ -252,7 +273,11 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
         channel?.close(words, afterOutput: false)
     }
 
-    func channelDrained() {}
+    func channelDrained() {
+        guard let payload = owedPong else { return }
+        owedPong = nil
+        send(opcode: WebSocketFrame.pong, payload)
+    }
 
     func channelClosed(_ reason: String) {
         phase = .closed
