@@ -58,6 +58,31 @@ struct SilentStreamTests {
         }
     }
 
+    @Test func `a silent book that no probe can vouch for is withdrawn until something does`() async throws {
+        try await withDuty { loop, feed, duty in
+            loop.acknowledge(feed, now: .zero)
+            duty.load(id: 100)
+            loop.tickBooks(feed, now: .seconds(31))
+            loop.tickBooks(feed, now: .seconds(90))
+            expect(duty, "open, Synchronized")
+            loop.tickBooks(feed, now: .seconds(91))
+            expect(duty, "open, ProbeFailed")
+            loop.hear(
+                "{\"stream\":\"\(duty.book.stream)\",\"data\":{\"e\":\"depthUpdate\",\"E\":1,\"U\":101,\"u\":101,\"b\":[],\"a\":[]}}",
+                feed)
+            expect(duty, "open, Synchronized")
+            duty.isProbing = false
+            loop.tickBooks(feed, now: .seconds(131))
+            loop.tickBooks(feed, now: .seconds(191))
+            expect(duty, "open, ProbeFailed")
+            let probe = feed.venue.desk.waiting.last { $0.purpose == .probe }
+            probe?.completion(.failed(.banned, "banned"))
+            expect(duty, "open, ProbeFailed")
+            probe?.completion(.snapshot(BookSnapshot(lastID: 101), limit: 5))
+            expect(duty, "open, Synchronized")
+        }
+    }
+
     @Test func `a frame whose numbers do not fit harms only the book it names`() async throws {
         try await withDuty { loop, feed, duty in
             let other = loop.keepAnother(beside: duty, feed)

@@ -118,6 +118,12 @@ final class BookDuty {
     var isOpen = false
     var lastEvent: Duration = .zero
     var isProbing = false
+    var nextProbe: Duration = .zero
+    /// Since when nobody could say whether its silent stream lives: a probe failed, or waits for its turn.
+    var unprovenSince: Duration?
+    var didProbeFail = false
+    /// The id of a book that is withdrawn because its stream's silence could not be explained.
+    var doubtedID: Int64?
     /// A probe saw this id; if the stream does not bring it in time, it is dead.
     var awaited: (id: Int64, until: Duration)?
     /// How many levels the last snapshot gave on its shorter side that was cut.

@@ -47,6 +47,7 @@ final class SnapshotDesk: Sendable {
         var orders: [SnapshotOrder] = []
         var running = 0
         var probes: RateWindow
+        var answeredAt: Duration = .zero
     }
 
     let exchange: Exchange
@@ -113,6 +114,9 @@ final class SnapshotDesk: Sendable {
             }
         }
     }
+
+    /// When the exchange last answered as it should.
+    var answeredAt: Duration { state.withLock { $0.answeredAt } }
 
     /// The orders that wait.
     var waiting: [SnapshotOrder] { state.withLock { $0.orders } }
@@ -185,6 +189,7 @@ final class SnapshotDesk: Sendable {
             $0.observe(reserved: request.weight, usedWeight: used, failure: failure, nowMilliseconds: now)
         }
         if let failure { return judged(failure, order) }
+        state.withLock { $0.answeredAt = clock.now }
         return read(response.body, order)
     }
 

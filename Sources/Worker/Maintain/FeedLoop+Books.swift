@@ -25,7 +25,7 @@ extension FeedLoop {
         feed.pongNeeded = nil
         feed.trust.set(true)
         for duty in feed.duties.values {
-            duty.book.state.withLock { $0.book.resume() }
+            if duty.doubtedID == nil { duty.book.state.withLock { $0.book.resume() } }
             report(duty)
         }
     }
@@ -66,6 +66,7 @@ extension FeedLoop {
         let (action, spareAction, isChanged) = duty.book.receive(feed.event, at: arrival)
         if let action { perform(action, duty, feed, isSpare: false) }
         if let spareAction { perform(spareAction, duty, feed, isSpare: true) }
+        if duty.unprovenSince != nil { believe(duty, feed) }
         if isChanged { report(duty) }
     }
 
@@ -82,6 +83,7 @@ extension FeedLoop {
     }
 
     func invalidate(_ duty: BookDuty, _ feed: Feed, _ reason: OutOfSyncReason) {
+        forgetDoubt(duty)
         let action = duty.book.state.withLock { state in
             state.spare = nil
             return state.book.invalidate(reason)
@@ -94,6 +96,7 @@ extension FeedLoop {
     func opened(_ stream: String, _ feed: Feed, _ now: Duration) {
         guard let duty = feed.duties[stream] else { return }
         duty.isOpen = true
+        forgetDoubt(duty)
         duty.lastEvent = now
         duty.awaited = nil
         let instant = clock.instant(now)

@@ -1,11 +1,15 @@
 import Binance
 import Books
+import DepthCacheAPI
 import Telemetry
 
 /// What books need as time passes: regression watch, probes of silent streams, fresh levels, another try.
 extension FeedLoop {
     static let silenceBeforeProbe: Duration = .seconds(30)
     static let probeGrace: Duration = .seconds(5)
+    /// So long may probes of a silent stream fail before its book is withdrawn.
+    static let unprovenLimit: Duration = .seconds(60)
+    static let probeRetry: Duration = .seconds(10)
     static let refreshInterval: Duration = .seconds(60)
 
     func tickBooks(_ feed: Feed, now: Duration) {
@@ -23,15 +27,17 @@ extension FeedLoop {
                 continue
             }
             let isSilent = now - duty.lastEvent >= Self.silenceBeforeProbe
-            if isSilent, !duty.isProbing, duty.awaited == nil { silent.append(duty) }
+            if isSilent { doubtIfUnproven(duty, feed, now) }
+            if isSilent, !duty.isProbing, duty.awaited == nil, duty.nextProbe <= now { silent.append(duty) }
             refreshIfThin(duty, feed, now)
         }
-        for duty in silent.sorted(by: { $0.lastEvent < $1.lastEvent }) { probe(duty, feed) }
+        for duty in silent.sorted(by: { $0.lastEvent < $1.lastEvent }) { probe(duty, feed, now) }
     }
 
     /// A snapshot over a stream that says nothing would be as stale soon: the book waits until the stream is acknowledged anew.
     private func streamDied(_ duty: BookDuty, _ feed: Feed) {
         feed.machine.renew(duty.book.stream)
+        forgetDoubt(duty)
         duty.isOpen = false
         duty.awaited = nil
         duty.book.state.withLock { state in
@@ -47,7 +53,7 @@ extension FeedLoop {
 
     private func isDead(_ duty: BookDuty, _ now: Duration) -> Bool {
         guard let awaited = duty.awaited else { return false }
-        guard let id = liveID(duty), id < awaited.id else {
+        guard let id = duty.doubtedID ?? liveID(duty), id < awaited.id else {
             duty.awaited = nil
             return false
         }
@@ -56,23 +62,71 @@ extension FeedLoop {
         return true
     }
 
+    /// Withdraws a book whose stream is silent while nobody can say whether that is right.
+    ///
+    /// Probes that only wait their turn at an exchange that answers do not count.
+    private func doubtIfUnproven(_ duty: BookDuty, _ feed: Feed, _ now: Duration) {
+        guard duty.doubtedID == nil, let since = duty.unprovenSince, now - since >= Self.unprovenLimit,
+            duty.didProbeFail || now - feed.venue.desk.answeredAt >= Self.unprovenLimit,
+            let id = liveID(duty)
+        else { return }
+        duty.doubtedID = id
+        duty.book.state.withLock { state in
+            state.spare = nil
+            state.book.suspend(.streamSilent)
+            state.note = KeptBook.Note(
+                reason: Reason(rawValue: "ProbeFailed"),
+                message:
+                    "the stream is silent and \(feed.venue.exchange.restBaseURL) does not say whether it lives"
+            )
+        }
+        report(duty)
+    }
+
+    /// Something has explained the silence: ends the doubt.
+    func believe(_ duty: BookDuty, _ feed: Feed) {
+        guard forgetDoubt(duty) else { return }
+        if feed.pongNeeded == nil { duty.book.state.withLock { $0.book.resume() } }
+        report(duty)
+    }
+
+    /// Forgets what probes said, without making the book readable; says whether it was doubted.
+    @discardableResult func forgetDoubt(_ duty: BookDuty) -> Bool {
+        duty.unprovenSince = nil
+        duty.didProbeFail = false
+        guard duty.doubtedID != nil else { return false }
+        duty.doubtedID = nil
+        duty.book.state.withLock { $0.note = nil }
+        return true
+    }
+
     /// Asks the exchange for a silent stream's id, at the cheapest limit.
-    private func probe(_ duty: BookDuty, _ feed: Feed) {
-        guard liveID(duty) != nil else { return }
+    private func probe(_ duty: BookDuty, _ feed: Feed, _ now: Duration) {
+        guard duty.doubtedID != nil || liveID(duty) != nil else { return }
         duty.isProbing = true
+        if duty.unprovenSince == nil { duty.unprovenSince = now }
         let limit = feed.venue.exchange.snapshotLimits.first?.levels ?? 5
-        order(.probe, limit: limit, after: .zero, duty, feed) { owner, duty, _, outcome in
-            duty.isProbing = false
-            let now = owner.clock.now
-            guard case .snapshot(let snapshot, _) = outcome, now - duty.lastEvent >= Self.silenceBeforeProbe,
-                let id = owner.liveID(duty)
-            else { return }
-            if snapshot.lastID > id {
-                duty.awaited = (snapshot.lastID, now + Self.probeGrace)
-            } else {
-                // Nothing has happened at the exchange either: the stream is as good as one that just spoke.
-                duty.lastEvent = now
-            }
+        order(.probe, limit: limit, after: .zero, duty, feed) { owner, duty, feed, outcome in
+            owner.probed(outcome, duty, feed)
+        }
+    }
+
+    private func probed(_ outcome: SnapshotOutcome, _ duty: BookDuty, _ feed: Feed) {
+        duty.isProbing = false
+        let now = clock.now
+        guard duty.doubtedID != nil || now - duty.lastEvent >= Self.silenceBeforeProbe else { return }
+        guard case .snapshot(let snapshot, _) = outcome else {
+            duty.didProbeFail = true
+            duty.nextProbe = now + Self.probeRetry
+            return
+        }
+        guard let id = duty.doubtedID ?? liveID(duty) else { return }
+        if snapshot.lastID > id {
+            duty.awaited = (snapshot.lastID, now + Self.probeGrace)
+        } else {
+            // Nothing has happened at the exchange either: the stream is as good as one that just spoke.
+            duty.lastEvent = now
+            believe(duty, feed)
         }
     }
 

@@ -177,6 +177,7 @@ actor FeedLoop {
         let cause: OutOfSyncReason = reason.hasPrefix("nothing received") ? .connectionSilent : .disconnected
         for duty in feed.duties.values {
             duty.isOpen = false
+            forgetDoubt(duty)
             duty.awaited = nil
             duty.book.state.withLock { state in
                 state.spare = nil
