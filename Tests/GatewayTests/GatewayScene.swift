@@ -175,7 +175,7 @@ struct GatewayScene {
 
     /// Waits until the dispatcher has so many queries under way.
     func waitForQueries(_ count: Int) async throws {
-        let end = ContinuousClock.now + .seconds(10)
+        let end = ContinuousClock.now + .seconds(60)
         while await dispatcher.queriesUnderWay != count {
             try #require(ContinuousClock.now < end, "no \(count) queries under way")
             await Task.yield()
