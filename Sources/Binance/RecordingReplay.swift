@@ -75,7 +75,7 @@ package struct RecordingReplay: ~Copyable {
         guard let asked = request else { return }
         request = nil
         let count = max(snapshot.bids.count, snapshot.asks.count)
-        note(book.receive(snapshot, for: asked, limit: max(count, 1000), at: arrival()))
+        note(book.receive(snapshot, for: asked, coverage: .limit(max(count, 1000)), at: arrival()))
     }
 
     /// Ends the replay; a recording without a line for the snapshot gets it here.

@@ -111,20 +111,35 @@ package struct BookSide: ~Copyable, Sendable {
         return key
     }
 
-    /// Replaces everything by the levels of a snapshot that was asked for with `limit`.
-    package mutating func load(_ levels: [PriceLevel], limit: Int?) throws(BookError) {
+    /// Replaces everything by the levels of a snapshot that reaches as far as `coverage` says.
+    package mutating func load(_ levels: [PriceLevel], coverage: SideCoverage) throws(BookError) {
         bound = nil
         priceScale = levels.lazy.map(\.priceScale).max() ?? 0
         quantityScale = 0
         ladder.removeAll(expecting: levels.count + levels.count / 8)
+        if case .to(let price) = coverage {
+            priceScale = max(priceScale, price.scale)
+            let key = try keyAtCommonScale(
+                PriceLevel(price: price, quantity: FixedDecimal(mantissa: 0, scale: 0)))
+            bound = side == .asks ? 0 &- key : key
+        }
         // A snapshot lists the best first, so from its end every level is a new best one.
         for level in levels.reversed() where level.quantityMantissa != 0 {
             ladder.rewind()
             try put(level)
         }
-        if let limit, !Coverage.isWhole(levelCount: levels.count, limit: limit), ladder.count > 0 {
+        if case .limit(let limit) = coverage, ladder.count > 0,
+            !SideCoverage.isWhole(levelCount: levels.count, limit: limit)
+        {
             bound = ladder.key(at: 0)
         }
+    }
+
+    /// Whether this side knows more than `other`: it is complete to a price farther from the best one.
+    package func reachesFarther(than other: borrowing BookSide) -> Bool {
+        guard let ours = coveredTo else { return !other.isWhole }
+        guard let theirs = other.coveredTo else { return false }
+        return side.isBeyond(ours, theirs)
     }
 
     /// Drops the worst levels beyond `count` and moves the bound inwards with them.
@@ -132,18 +147,5 @@ package struct BookSide: ~Copyable, Sendable {
         guard count > wanted, wanted > 0 else { return }
         ladder.removeWorst(count - wanted)
         bound = ladder.key(at: 0)
-    }
-}
-
-/// What a snapshot's size tells about how much of a side it shows.
-package enum Coverage {
-    /// Whether `levelCount` levels in answer to `limit` are all that there are.
-    ///
-    /// A count that is itself a limit which exchanges offer may mean that the server cut the reply.
-    package static func isWhole(levelCount: Int, limit: Int) -> Bool {
-        switch levelCount {
-        case 5, 10, 20, 50, 100, 500, 1000, 5000: false
-        default: levelCount < limit
-        }
     }
 }

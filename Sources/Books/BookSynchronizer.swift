@@ -2,7 +2,7 @@
 ///
 /// Pure: it reads no clock and does no I/O. The book that it changes is handed to it.
 package struct BookSynchronizer: Sendable {
-    private enum State: Sendable, Equatable {
+    enum State: Sendable, Equatable {
         case offline
         /// The stream is open; events wait for the snapshot.
         case collecting
@@ -11,40 +11,51 @@ package struct BookSynchronizer: Sendable {
         case failed(isOpen: Bool)
     }
 
-    private let rule: SequenceRule
-    private let levelLimit: Int
-    private var state: State = .offline
-    private var cause: OutOfSyncReason = .notConnected
+    let rule: SequenceRule
+    /// At most so many levels a side are kept; beyond them the bound moves inwards.
+    package var levelLimit: Int
+    /// How many connections bring events of this book now; with more than one, another may close a gap.
+    package var feedCount = 1
+    var state: State = .offline
+    var cause: OutOfSyncReason = .notConnected
     private var wasLive = false
-    private var buffer: EventBuffer
-    /// The highest id among the waiting events.
-    private var bufferedLast: Int64 = 0
-    private var position: ChainPosition
-    private var regression = RegressionWatch()
+    /// What waits for a snapshot, or in a live book for the other connection to close a gap.
+    var buffer: EventBuffer
+    /// The highest id among the events that wait for a snapshot.
+    var bufferedLast: Int64 = 0
+    /// Since when a live book waits for a gap to be closed.
+    var gapSince: ContinuousClock.Instant?
+    /// What was applied lately, for copies that begin later and snapshots that lag.
+    var recall: RecentEvents?
+    var position: ChainPosition
+    var regression = RegressionWatch()
     private var adoptedAt: ContinuousClock.Instant?
     private var wasCrossed = false
     private var acceptsEmpty = false
     private var awaitsStatus = false
     private var requestNumber = 0
-    private var attempt = 0
+    var attempt = 0
     /// How often the book started over without having been live for `calm` in between.
     private var restarts = 0
     /// A book that was live for so long may be fetched again at once.
     private static let calm: Duration = .seconds(30)
-    private var scratch = DepthEvent()
-    package private(set) var counts = SyncCounts()
+    var scratch = DepthEvent()
+    package internal(set) var counts = SyncCounts()
     /// Set while the book is doubted but still followed.
     package var suspension: OutOfSyncReason?
 
-    package init(rule: SequenceRule, bufferLimit: EventBuffer.Limit, levelLimit: Int) {
+    package init(
+        rule: SequenceRule, bufferLimit: EventBuffer.Limit, levelLimit: Int, recallPeriod: Duration = .zero
+    ) {
         self.rule = rule
+        recall = recallPeriod > .zero ? RecentEvents(period: recallPeriod, limit: bufferLimit) : nil
         self.levelLimit = levelLimit
         buffer = EventBuffer(limit: bufferLimit)
         position = ChainPosition(rule: rule, snapshotID: 0)
     }
 
     package var bufferedEvents: Int { buffer.count }
-    package var bufferedBytes: Int { buffer.byteCount }
+    package var bufferedBytes: Int { buffer.byteCount + (recall?.byteCount ?? 0) }
 
     /// Why the book may not be read; nil if it may.
     package var reason: OutOfSyncReason? { state == .live ? suspension : cause }
@@ -88,6 +99,8 @@ package struct BookSynchronizer: Sendable {
     private mutating func clear() {
         buffer.removeAll()
         bufferedLast = 0
+        gapSince = nil
+        recall?.removeAll()
         regression = RegressionWatch()
         adoptedAt = nil
         wasCrossed = false
@@ -107,28 +120,31 @@ package struct BookSynchronizer: Sendable {
     // MARK: Events
 
     package mutating func receive(
-        _ event: borrowing DepthEvent, at arrival: Arrival, into book: inout OrderBook
+        _ event: borrowing DepthEvent, from feed: Int = 0, at arrival: Arrival, into book: inout OrderBook
     ) -> (outcome: EventOutcome, action: SyncAction?) {
         switch state {
         case .offline, .failed: return (.dropped, nil)
-        case .collecting: return (.buffered, collect(event, at: arrival))
+        case .collecting: return (.buffered, collect(event, from: feed, at: arrival))
         case .live: if restarts > 0 { forgetRestarts(arrival.instant) }
         }
         switch position.step(event) {
-        case .apply: return follow(event, receivedTime: arrival.wallMilliseconds, into: &book)
+        case .apply:
+            let result = follow(event, from: feed, receivedTime: arrival.wallMilliseconds, into: &book)
+            guard gapSince != nil, result.action == nil else { return result }
+            return (.applied, applyWaiting(at: arrival.instant, into: &book))
         case .ignore:
             counts.ignored += 1
-            if regression.sawOldIDs(eventTime: event.eventTime, at: arrival.instant) {
-                return (.ignored, startOver(.regression, keeping: event, at: arrival))
+            if regression.sawOldIDs(
+                feed, last: event.last, eventTime: event.eventTime, bookID: position.lastID,
+                at: arrival.instant)
+            {
+                return (.ignored, startOver(.regression, keeping: event, from: feed, at: arrival))
             }
             if isFeedBehind(event, arrival.instant) {
-                return (.ignored, startOver(.feedBehind, keeping: event, at: arrival))
+                return (.ignored, startOver(.feedBehind, keeping: event, from: feed, at: arrival))
             }
-            return (.ignored, nil)
-        case .gap:
-            counts.gaps += position.hasApplied ? 1 : 0
-            let reason: OutOfSyncReason = position.hasApplied ? .gap : .snapshotTooOld
-            return (.buffered, startOver(reason, keeping: event, at: arrival))
+            return (.ignored, giveUpGap(at: arrival.instant))
+        case .gap: return (.buffered, meetGap(event, from: feed, at: arrival))
         case .malformed: return (.dropped, startOver(.malformedData))
         }
     }
@@ -143,8 +159,8 @@ package struct BookSynchronizer: Sendable {
         return now - adoptedAt > .seconds(5)
     }
 
-    private mutating func follow(
-        _ event: borrowing DepthEvent, receivedTime: Int64, into book: inout OrderBook
+    mutating func follow(
+        _ event: borrowing DepthEvent, from feed: Int?, receivedTime: Int64, into book: inout OrderBook
     ) -> (outcome: EventOutcome, action: SyncAction?) {
         do throws(BookError) {
             try book.apply(event, receivedTime: receivedTime)
@@ -152,7 +168,8 @@ package struct BookSynchronizer: Sendable {
             return (.dropped, startOver(.malformedData))
         }
         position.advance(to: event)
-        regression.sawProgress(eventTime: event.eventTime)
+        regression.sawProgress(feed, last: event.last, eventTime: event.eventTime)
+        recall?.append(event, receivedTime: receivedTime)
         counts.applied += 1
         return (.applied, inspect(&book))
     }
@@ -174,39 +191,8 @@ package struct BookSynchronizer: Sendable {
         return nil
     }
 
-    private mutating func collect(_ event: borrowing DepthEvent, at arrival: Arrival) -> SyncAction? {
-        guard let previous = event.previous(under: rule), event.first <= event.last else {
-            return startOver(.malformedData)
-        }
-        if !buffer.isEmpty, event.last <= bufferedLast {
-            if regression.sawOldIDs(eventTime: event.eventTime, at: arrival.instant) {
-                return startOver(.regression, keeping: event, at: arrival)
-            }
-        } else {
-            // What lies before a hole can never be used: no snapshot leads over it.
-            if !buffer.isEmpty, previous > bufferedLast {
-                counts.gaps += 1
-                buffer.removeAll()
-            }
-            bufferedLast = event.last
-            regression.sawProgress(eventTime: event.eventTime)
-        }
-        if !buffer.append(event, receivedTime: arrival.wallMilliseconds) {
-            buffer.removeAll()
-            cause = .bufferOverflow
-            // The newest event stays: it shows a later snapshot that something before it is missing.
-            _ = buffer.append(
-                DepthEvent(
-                    first: event.first, last: event.last, sentPrevious: event.sentPrevious,
-                    eventTime: event.eventTime, bids: event.bids, asks: event.asks),
-                receivedTime: arrival.wallMilliseconds)
-            bufferedLast = event.last
-        }
-        return nil
-    }
-
     /// Drops the book's validity and asks for a snapshot: at once the first time, later and later in a storm.
-    private mutating func startOver(_ reason: OutOfSyncReason) -> SyncAction {
+    mutating func startOver(_ reason: OutOfSyncReason) -> SyncAction {
         if state == .live { counts.resyncs += 1 }
         clear()
         state = .collecting
@@ -216,19 +202,19 @@ package struct BookSynchronizer: Sendable {
         return request()
     }
 
-    private mutating func startOver(
-        _ reason: OutOfSyncReason, keeping event: borrowing DepthEvent, at arrival: Arrival
+    mutating func startOver(
+        _ reason: OutOfSyncReason, keeping event: borrowing DepthEvent, from feed: Int, at arrival: Arrival
     ) -> SyncAction {
         let action = startOver(reason)
-        _ = collect(event, at: arrival)
+        _ = collect(event, from: feed, at: arrival)
         return action
     }
 
     // MARK: Snapshots
 
     package mutating func receive(
-        _ snapshot: borrowing BookSnapshot, for asked: SnapshotRequest, limit: Int?, at arrival: Arrival,
-        into book: inout OrderBook
+        _ snapshot: borrowing BookSnapshot, for asked: SnapshotRequest, coverage: SnapshotCoverage,
+        at arrival: Arrival, into book: inout OrderBook
     ) -> SyncAction? {
         guard state == .collecting, asked.number == requestNumber, !awaitsStatus else { return nil }
         counts.snapshots += 1
@@ -242,13 +228,13 @@ package struct BookSynchronizer: Sendable {
             counts.ignored += 1
             buffer.removeFirst()
         }
-        if let header = buffer.firstHeader, position.step(header) == .gap {
+        if isSnapshotTooOld {
             counts.staleSnapshots += 1
             cause = .snapshotTooOld
             return request()
         }
         do throws(BookError) {
-            try book.load(snapshot, limit: limit, receivedTime: arrival.wallMilliseconds)
+            try book.load(snapshot, coverage: coverage, receivedTime: arrival.wallMilliseconds)
         } catch {
             return startOver(.malformedData)
         }
@@ -264,24 +250,7 @@ package struct BookSynchronizer: Sendable {
         regression = RegressionWatch()
         wasCrossed = false
         if let action = inspect(&book) { return action }
-        var event = DepthEvent()
-        swap(&event, &scratch)
-        defer { swap(&event, &scratch) }
-        while let receivedTime = buffer.popFirst(into: &event) {
-            switch position.step(event) {
-            case .ignore: counts.ignored += 1
-            case .apply:
-                if let action = follow(event, receivedTime: receivedTime, into: &book).action {
-                    return action
-                }
-            case .gap, .malformed:
-                // The buffer holds no holes, so only a reordered stream leads here.
-                counts.gaps += 1
-                attempt = attemptsBefore
-                return startOver(.gap)
-            }
-        }
-        return nil
+        return applyWaiting(at: arrival.instant, into: &book, attemptsBefore: attemptsBefore)
     }
 
     package mutating func snapshotFailed(_ asked: SnapshotRequest) -> SyncAction? {
@@ -310,8 +279,8 @@ package struct BookSynchronizer: Sendable {
 
     package mutating func tick(at now: ContinuousClock.Instant) -> SyncAction? {
         if restarts > 0, state == .live { forgetRestarts(now) }
-        guard state == .live || state == .collecting, regression.isOverdue(now) else { return nil }
-        return startOver(.regression)
+        guard state == .live || state == .collecting else { return nil }
+        return regression.isOverdue(now) ? startOver(.regression) : giveUpGap(at: now)
     }
 
     package mutating func invalidate(_ reason: OutOfSyncReason) -> SyncAction? {

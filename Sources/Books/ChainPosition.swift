@@ -42,31 +42,3 @@ package struct ChainPosition: Sendable, Equatable {
         hasApplied = true
     }
 }
-
-/// Notices that a venue began its ids anew (testnets are reset): newer events with older ids.
-struct RegressionWatch: Sendable {
-    private var newestTime: Int64 = 0
-    private var count = 0
-    private var since: ContinuousClock.Instant?
-
-    /// An event that continues the chain was seen.
-    mutating func sawProgress(eventTime: Int64) {
-        newestTime = max(newestTime, eventTime)
-        count = 0
-        since = nil
-    }
-
-    /// An event with only old ids was seen; true if the venue has regressed.
-    mutating func sawOldIDs(eventTime: Int64, at now: ContinuousClock.Instant) -> Bool {
-        if newestTime != 0, eventTime > newestTime {
-            count += 1
-            if since == nil { since = now }
-        }
-        return count >= 3 || isOverdue(now)
-    }
-
-    /// Whether regressing events were seen and nothing has followed for 2 s.
-    func isOverdue(_ now: ContinuousClock.Instant) -> Bool {
-        since.map { now - $0 >= .seconds(2) } ?? false
-    }
-}

@@ -100,6 +100,21 @@ package struct EventBuffer: Sendable {
             sentPrevious: words[head + 2] < 0 ? nil : words[head + 2], eventTime: words[head + 3])
     }
 
+    /// When the oldest event was received; nil if there is none.
+    package var firstReceivedTime: Int64? { count > 0 ? words[head + 4] : nil }
+
+    /// Calls `body` with the events without their levels, oldest first, until it returns false.
+    package func forEachHeader(_ body: (borrowing DepthEvent) -> Bool) {
+        var place = head
+        for _ in 0..<count {
+            let header = DepthEvent(
+                first: words[place], last: words[place + 1],
+                sentPrevious: words[place + 2] < 0 ? nil : words[place + 2], eventTime: words[place + 3])
+            guard body(header) else { return }
+            place += Self.headerWords + Self.wordCount(levels: Int(words[place + 5] + words[place + 6]))
+        }
+    }
+
     /// Drops the oldest event.
     package mutating func removeFirst() {
         guard count > 0 else { return }

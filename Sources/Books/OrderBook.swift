@@ -46,15 +46,23 @@ package struct OrderBook: ~Copyable, Sendable {
         self.receivedTime = receivedTime
     }
 
-    /// Replaces the book by a snapshot that was asked for with `limit` levels a side (nil: known to be whole).
+    /// Replaces the book by a snapshot that reaches as far as `coverage` says.
     package mutating func load(
-        _ snapshot: borrowing BookSnapshot, limit: Int?, receivedTime: Int64
+        _ snapshot: borrowing BookSnapshot, coverage: SnapshotCoverage, receivedTime: Int64
     ) throws(BookError) {
-        try bids.load(snapshot.bids, limit: limit)
-        try asks.load(snapshot.asks, limit: limit)
+        try bids.load(snapshot.bids, coverage: coverage.ofSide(.bids))
+        try asks.load(snapshot.asks, coverage: coverage.ofSide(.asks))
         lastID = snapshot.lastID
         eventTime = snapshot.eventTime
         self.receivedTime = receivedTime
+    }
+
+    /// Takes over those sides of `other`, which stands at the same id, that reach farther; false if it does not.
+    package mutating func merge(_ other: inout OrderBook) -> Bool {
+        guard other.lastID == lastID else { return false }
+        if other.bids.reachesFarther(than: bids) { swap(&bids, &other.bids) }
+        if other.asks.reachesFarther(than: asks) { swap(&asks, &other.asks) }
+        return true
     }
 
     /// Keeps at most `count` levels a side; what is dropped is no longer covered.

@@ -6,13 +6,28 @@ package struct SynchronizedBook: ~Copyable, Sendable {
     private var book: OrderBook
     private var synchronizer: BookSynchronizer
 
-    /// A book of a family with `rule`; `keepsAll` is for replays.
+    /// A book of a family with `rule`.
+    ///
+    /// `recallPeriod`: how long applied events are remembered for fresh copies; `keepsAll` is for replays.
     package init(
         rule: SequenceRule, bufferLimit: EventBuffer.Limit = EventBuffer.Limit(), levelLimit: Int = 20_000,
-        keepsAll: Bool = false
+        recallPeriod: Duration = .zero, keepsAll: Bool = false
     ) {
         book = OrderBook(keepsAll: keepsAll)
-        synchronizer = BookSynchronizer(rule: rule, bufferLimit: bufferLimit, levelLimit: levelLimit)
+        synchronizer = BookSynchronizer(
+            rule: rule, bufferLimit: bufferLimit, levelLimit: levelLimit, recallPeriod: recallPeriod)
+    }
+
+    /// How many connections bring events of this book now; with more than one, a gap waits for the other to close it.
+    package var feedCount: Int {
+        get { synchronizer.feedCount }
+        set { synchronizer.feedCount = newValue }
+    }
+
+    /// At most so many levels a side are kept.
+    package var levelLimit: Int {
+        get { synchronizer.levelLimit }
+        set { synchronizer.levelLimit = newValue }
     }
 
     package var phase: BookPhase { synchronizer.phase }
@@ -49,18 +64,50 @@ package struct SynchronizedBook: ~Copyable, Sendable {
         synchronizer.streamClosed(reason)
     }
 
-    /// Takes the next event of the stream.
+    /// Takes the next event of the stream, which came over connection `feed`.
     package mutating func receive(
-        _ event: borrowing DepthEvent, at arrival: Arrival
+        _ event: borrowing DepthEvent, from feed: Int = 0, at arrival: Arrival
     ) -> (outcome: EventOutcome, action: SyncAction?) {
-        synchronizer.receive(event, at: arrival, into: &book)
+        synchronizer.receive(event, from: feed, at: arrival, into: &book)
     }
 
-    /// Takes the answer to `request`; `limit` is the number of levels asked for (nil: known to be whole).
+    /// Takes the answer to `request`, which reaches as far as `coverage` says.
     package mutating func receive(
-        _ snapshot: borrowing BookSnapshot, for request: SnapshotRequest, limit: Int?, at arrival: Arrival
+        _ snapshot: borrowing BookSnapshot, for request: SnapshotRequest, coverage: SnapshotCoverage,
+        at arrival: Arrival
     ) -> SyncAction? {
-        synchronizer.receive(snapshot, for: request, limit: limit, at: arrival, into: &book)
+        synchronizer.receive(snapshot, for: request, coverage: coverage, at: arrival, into: &book)
+    }
+
+    /// A copy that collects from now on and follows the same events beside this book, to refresh, deepen or audit it.
+    ///
+    /// Nil if the book is not synchronised. Remembered events wait in the copy already, for snapshots that lag.
+    package func beginFresh(at now: ContinuousClock.Instant) -> FreshCopy? {
+        guard isSynchronized else { return nil }
+        var copy = SynchronizedBook(copying: synchronizer)
+        let action = copy.synchronizer.streamOpened(at: now)
+        copy.synchronizer.remember(synchronizer)
+        return FreshCopy(book: copy, action: action)
+    }
+
+    private init(copying origin: borrowing BookSynchronizer) {
+        book = OrderBook()
+        synchronizer = BookSynchronizer(
+            rule: origin.rule, bufferLimit: origin.buffer.limit, levelLimit: origin.levelLimit)
+        synchronizer.feedCount = origin.feedCount
+    }
+
+    /// Takes over those sides of `fresh` that reach farther; false, with nothing changed, unless both are synchronised at
+    /// one id.
+    package mutating func merge(_ fresh: inout SynchronizedBook) -> Bool {
+        guard isSynchronized, fresh.isSynchronized else { return false }
+        return book.merge(&fresh.book)
+    }
+
+    /// Compares with a copy that has followed the same events; nil unless both are synchronised at one id.
+    package func audit(_ fresh: borrowing SynchronizedBook) -> BookAudit? {
+        guard isSynchronized, fresh.isSynchronized else { return nil }
+        return BookAudit.compare(book, fresh.book)
     }
 
     /// `request` has failed in a way that may pass; the action asks again, with a higher attempt.
@@ -91,6 +138,12 @@ package struct SynchronizedBook: ~Copyable, Sendable {
 
     /// Ends a suspension.
     package mutating func resume() { synchronizer.suspension = nil }
+}
+
+/// A copy that has begun to follow a book, and what it asks for.
+package struct FreshCopy: ~Copyable {
+    package var book: SynchronizedBook
+    package var action: SyncAction?
 }
 
 /// Why a synchronised read gave nothing.

@@ -19,7 +19,7 @@ enum BookBenchmark {
                 keepsAll: true)
             let arrival = Arrival(instant: ContinuousClock().now, wallMilliseconds: 0)
             if case .fetchSnapshot(let request)? = book.streamOpened(at: arrival.instant) {
-                _ = book.receive(frames.snapshot, for: request, limit: 1000, at: arrival)
+                _ = book.receive(frames.snapshot, for: request, coverage: .limit(1000), at: arrival)
             }
             levels = 0
             let passed = try frames.measure { frame in
@@ -43,7 +43,7 @@ enum BookBenchmark {
     /// Counts over a second pass, when event and book have reached their size.
     private static func allocationsPerEvent(_ frames: RecordedFrames) throws -> Double {
         var book = OrderBook(keepsAll: true)
-        try book.load(frames.snapshot, limit: 1000, receivedTime: 0)
+        try book.load(frames.snapshot, coverage: .limit(1000), receivedTime: 0)
         let parser = DepthEventParser()
         var event = DepthEvent()
         var before = 0
@@ -68,7 +68,7 @@ enum BookBenchmark {
         let snapshot = BookSnapshot(
             lastID: 1, bids: (1...1000).map { level(100_000 - $0, 7) },
             asks: (1...1000).map { level(100_000 + $0, 7) })
-        try book.load(snapshot, limit: 5001, receivedTime: 0)
+        try book.load(snapshot, coverage: .limit(5001), receivedTime: 0)
         for step in 1...2000 {
             let event = DepthEvent(
                 bids: [level(99_000 - step, 5), level(100_000 - step, 0)],

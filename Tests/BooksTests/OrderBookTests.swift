@@ -86,7 +86,7 @@ struct OrderBookTests {
         let snapshot = try BookSnapshot(
             lastID: 1, bids: [level("9", "1")],
             asks: [level("10.0", "1"), level("20.0", "1.5"), level("30.0", "1")])
-        try book.load(snapshot, limit: 3, receivedTime: 0)
+        try book.load(snapshot, coverage: .limit(3), receivedTime: 0)
         func count(_ threshold: String, _ limit: Int? = nil) -> LevelSelection {
             book.asks.select(limit: limit, threshold: QuoteThreshold(threshold))
         }
@@ -123,7 +123,7 @@ struct OrderBookTests {
     @Test func `levels beyond the coverage are not stored and a trim moves the bound`() throws {
         var book = OrderBook()
         let bids = try (0..<10).map { try level("\(100 - $0)", "1") }
-        try book.load(BookSnapshot(lastID: 1, bids: bids, asks: bids), limit: 100, receivedTime: 0)
+        try book.load(BookSnapshot(lastID: 1, bids: bids, asks: bids), coverage: .limit(100), receivedTime: 0)
         #expect(book.bids.coveredTo?.description == "91")
         try book.apply(DepthEvent(bids: [level("90", "1"), level("91.5", "1")]), receivedTime: 0)
         #expect(book.bids.count == 11)
@@ -137,14 +137,15 @@ struct OrderBookTests {
     ])
     func `a side is whole only if the reply was short and not cut at a usual limit`(count: Int, isWhole: Bool)
     {
-        #expect(Coverage.isWhole(levelCount: count, limit: 6000) == isWhole)
-        #expect(Coverage.isWhole(levelCount: count, limit: count) == false)
+        #expect(SideCoverage.isWhole(levelCount: count, limit: 6000) == isWhole)
+        #expect(SideCoverage.isWhole(levelCount: count, limit: count) == false)
     }
 
     @Test func `a thousand levels a side stay below 64 KiB`() throws {
         var book = OrderBook()
         let levels = try (1...1000).map { try level("\($0)", "1") }
-        try book.load(BookSnapshot(lastID: 1, bids: levels, asks: levels), limit: 5001, receivedTime: 0)
+        try book.load(
+            BookSnapshot(lastID: 1, bids: levels, asks: levels), coverage: .limit(5001), receivedTime: 0)
         #expect(book.byteCount <= 64 * 1024)
     }
 }

@@ -82,7 +82,7 @@ struct RandomHistoryTests {
                     note(
                         book.receive(
                             market.snapshot(after: min(asked.index, market.events.count)), for: asked.request,
-                            limit: 1001, at: arrival))
+                            coverage: .limit(1001), at: arrival))
                 default:
                     note(book.receive(market.events[index], at: arrival).action)
                     index += 1

@@ -32,7 +32,8 @@ struct SynchronizedBookTests {
     private static func synchronized(_ rule: SequenceRule = .contiguous) throws -> SynchronizedBook {
         var book = SynchronizedBook(rule: rule)
         let asked = request(book.streamOpened(at: start))
-        let action = try book.receive(snapshot(100), for: #require(asked), limit: 100, at: arrival())
+        let action = try book.receive(
+            snapshot(100), for: #require(asked), coverage: .limit(100), at: arrival())
         #expect(action == nil)
         #expect(book.isSynchronized == true)
         return book
@@ -58,7 +59,9 @@ struct SynchronizedBookTests {
         for ids in [(90, 95), (96, 103), (104, 104)] {
             _ = book.receive(event(Int64(ids.0), Int64(ids.1), bid: level(1001, 3)), at: arrival())
         }
-        #expect(try book.receive(snapshot(100), for: #require(asked), limit: 100, at: arrival()) == nil)
+        #expect(
+            try book.receive(snapshot(100), for: #require(asked), coverage: .limit(100), at: arrival()) == nil
+        )
         #expect(book.readIfSynchronized { $0.lastID } == 104)
         #expect(book.counts.ignored == 1 && book.counts.applied == 2)
         #expect(book.readIfSynchronized { $0.bids.best } == level(1001, 3))
@@ -68,10 +71,13 @@ struct SynchronizedBookTests {
         var book = SynchronizedBook(rule: .contiguous)
         let asked = request(book.streamOpened(at: start))
         _ = book.receive(event(110, 112), at: arrival())
-        let again = try request(book.receive(snapshot(100), for: #require(asked), limit: 100, at: arrival()))
+        let again = try request(
+            book.receive(snapshot(100), for: #require(asked), coverage: .limit(100), at: arrival()))
         #expect(again?.attempt == 2 && again?.reason == .snapshotTooOld)
         #expect(book.isSynchronized == false)
-        #expect(try book.receive(snapshot(109), for: #require(again), limit: 100, at: arrival()) == nil)
+        #expect(
+            try book.receive(snapshot(109), for: #require(again), coverage: .limit(100), at: arrival()) == nil
+        )
         #expect(book.readIfSynchronized { $0.lastID } == 112)
     }
 
@@ -133,7 +139,8 @@ struct SynchronizedBookTests {
             let action = book.receive(event(Int64(id), Int64(id), time: time), at: arrival()).action
             newest = request(action) ?? newest
         }
-        #expect(try book.receive(snapshot(2), for: #require(newest), limit: 100, at: arrival()) == nil)
+        #expect(
+            try book.receive(snapshot(2), for: #require(newest), coverage: .limit(100), at: arrival()) == nil)
         #expect(book.readIfSynchronized { $0.lastID } == 3)
     }
 
@@ -150,9 +157,13 @@ struct SynchronizedBookTests {
         #expect(book.reason == .connectionSilent && book.phase == .connecting)
         #expect(book.receive(event(1, 2), at: arrival()).outcome == .dropped)
         let newer = request(book.streamOpened(at: start))
-        #expect(try book.receive(snapshot(100), for: #require(asked), limit: 100, at: arrival()) == nil)
+        #expect(
+            try book.receive(snapshot(100), for: #require(asked), coverage: .limit(100), at: arrival()) == nil
+        )
         #expect(book.isSynchronized == false)
-        #expect(try book.receive(snapshot(100), for: #require(newer), limit: 100, at: arrival()) == nil)
+        #expect(
+            try book.receive(snapshot(100), for: #require(newer), coverage: .limit(100), at: arrival()) == nil
+        )
         #expect(book.isSynchronized == true)
     }
 
@@ -162,9 +173,12 @@ struct SynchronizedBookTests {
         let asked = request(book.streamOpened(at: start))
         for id in 101...105 { _ = book.receive(event(Int64(id), Int64(id)), at: arrival()) }
         #expect(book.reason == .bufferOverflow)
-        let again = try request(book.receive(snapshot(100), for: #require(asked), limit: 100, at: arrival()))
+        let again = try request(
+            book.receive(snapshot(100), for: #require(asked), coverage: .limit(100), at: arrival()))
         #expect(again != nil)
-        #expect(try book.receive(snapshot(104), for: #require(again), limit: 100, at: arrival()) == nil)
+        #expect(
+            try book.receive(snapshot(104), for: #require(again), coverage: .limit(100), at: arrival()) == nil
+        )
         #expect(book.readIfSynchronized { $0.lastID } == 105)
     }
 
@@ -172,12 +186,15 @@ struct SynchronizedBookTests {
         var book = SynchronizedBook(rule: .contiguous)
         let asked = request(book.streamOpened(at: start))
         let empty = BookSnapshot(lastID: 5)
-        #expect(try book.receive(empty, for: #require(asked), limit: 100, at: arrival()) == .askMarketStatus)
+        #expect(
+            try book.receive(empty, for: #require(asked), coverage: .limit(100), at: arrival())
+                == .askMarketStatus)
         #expect(book.marketStatus(isTrading: false) == nil)
         #expect(book.phase == .failed && book.reason == .marketNotTrading)
         #expect(book.receive(event(6, 6), at: arrival()).outcome == .dropped)
         let again = request(book.marketStatus(isTrading: true))
-        #expect(try book.receive(snapshot(9), for: #require(again), limit: 100, at: arrival()) == nil)
+        #expect(
+            try book.receive(snapshot(9), for: #require(again), coverage: .limit(100), at: arrival()) == nil)
         #expect(book.isSynchronized == true)
     }
 
@@ -185,16 +202,18 @@ struct SynchronizedBookTests {
         var book = SynchronizedBook(rule: .contiguous)
         let asked = request(book.streamOpened(at: start))
         let empty = BookSnapshot(lastID: 5)
-        #expect(try book.receive(empty, for: #require(asked), limit: 100, at: arrival()) == .askMarketStatus)
+        #expect(
+            try book.receive(empty, for: #require(asked), coverage: .limit(100), at: arrival())
+                == .askMarketStatus)
         let again = request(book.marketStatus(isTrading: true))
-        #expect(try book.receive(empty, for: #require(again), limit: 100, at: arrival()) == nil)
+        #expect(try book.receive(empty, for: #require(again), coverage: .limit(100), at: arrival()) == nil)
         #expect(book.readIfSynchronized { $0.isEmpty } == true)
     }
 
     @Test func `a best price past the coverage is out of sync and never an empty answer`() throws {
         var book = SynchronizedBook(rule: .contiguous)
         let asked = request(book.streamOpened(at: start))
-        _ = try book.receive(snapshot(100), for: #require(asked), limit: 2, at: arrival())
+        _ = try book.receive(snapshot(100), for: #require(asked), coverage: .limit(2), at: arrival())
         #expect(book.isSynchronized == true)
         var change = event(101, 101)
         change.bids = [level(1000, 0), level(990, 0), level(980, 4)]
@@ -210,11 +229,11 @@ struct SynchronizedBookTests {
             let now = arrival(Double(second))
             let asked = try #require(request(book.receive(event(200, 200), at: now).action))
             attempts.append(asked.attempt)
-            #expect(book.receive(snapshot(200), for: asked, limit: 100, at: now) == nil)
+            #expect(book.receive(snapshot(200), for: asked, coverage: .limit(100), at: now) == nil)
             _ = book.receive(event(150, 150), at: now)
             let again = try #require(request(book.invalidate(.malformedData)))
             attempts.append(again.attempt)
-            #expect(book.receive(snapshot(100), for: again, limit: 100, at: now) == nil)
+            #expect(book.receive(snapshot(100), for: again, coverage: .limit(100), at: now) == nil)
         }
         #expect(attempts == [1, 2, 3, 4, 5, 6, 7, 8])
         #expect(book.tick(at: arrival(34).instant) == nil)

@@ -159,7 +159,7 @@ extension BookDuty {
                 let request = SnapshotRequest(
                     number: number, attempt: 1, reason: .awaitingSnapshot, needsExchange: false)
                 _ = state.book.receive(
-                    snapshot, for: request, limit: 100,
+                    snapshot, for: request, coverage: .limit(100),
                     at: Arrival(instant: .now, wallMilliseconds: 1))
             }
         }

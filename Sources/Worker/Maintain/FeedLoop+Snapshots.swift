@@ -83,12 +83,12 @@ extension FeedLoop {
         duty.lastReplyLevels = min(snapshot.bids.count, snapshot.asks.count)
         return duty.book.state.withLock { state in
             guard isSpare else {
-                let action = state.book.receive(snapshot, for: request, limit: limit, at: arrival)
+                let action = state.book.receive(snapshot, for: request, coverage: .limit(limit), at: arrival)
                 if state.book.isSynchronized { state.note = nil }
                 return action
             }
             guard state.spare != nil else { return nil }
-            let action = state.spare?.receive(snapshot, for: request, limit: limit, at: arrival)
+            let action = state.spare?.receive(snapshot, for: request, coverage: .limit(limit), at: arrival)
             state.adoptSpare()
             return action ?? nil
         }
