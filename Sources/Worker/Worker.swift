@@ -84,7 +84,7 @@ final class Worker: Sendable {
         _ exchanges: ExchangeDirectory, _ clock: WorkerClock, _ metrics: MetricRegistry
     ) throws -> [Venue] {
         var pools: [String: Guarded<RequestWeight>] = [:]
-        let http = try HTTPClient()
+        let http = try HTTPClient(connectionsPerHost: SnapshotDesk.parallelRequests)
         return exchanges.all.filter { $0.marketDataName == $0.name }.map { exchange in
             let weight =
                 pools[exchange.weightPool] ?? Guarded(RequestWeight(limitPerMinute: exchange.weightPerMinute))

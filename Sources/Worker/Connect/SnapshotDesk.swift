@@ -6,15 +6,19 @@ import Transport
 
 /// What a book asks its exchange for over REST.
 struct SnapshotOrder: Sendable {
-    enum Purpose: Int, Sendable, Comparable {
+    enum Purpose: Int, Sendable, Comparable, CaseIterable {
         /// A book that cannot be served until this arrives.
         case synchronize
         /// Whether the market is trading at all.
         case status
-        /// A served book that wants fresh or deeper levels.
+        /// A served book that shows fewer levels than its depth.
+        case deepen
+        /// A served book that wants fresh levels.
         case refresh
         /// Whether a silent stream is dead.
         case probe
+        /// A served book that is compared with the exchange's.
+        case audit
 
         static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
     }
@@ -38,15 +42,16 @@ enum SnapshotOutcome: Sendable {
 
 /// Fetches snapshots for all books of one exchange, within its request weight and a bound on requests at once.
 ///
-/// First copies go before refreshes, refreshes before probes; probes may use a tenth of the weight.
+/// Orders go by purpose, the most urgent first; probes may use a tenth of the weight, audits a fiftieth.
 final class SnapshotDesk: Sendable {
-    static let parallelRequests = 8
+    static let parallelRequests = 16
     private static let log = Log("snapshots")
 
     private struct State {
         var orders: [SnapshotOrder] = []
         var running = 0
-        var probes: RateWindow
+        /// What the rationed purposes may spend.
+        var rations: [SnapshotOrder.Purpose: WeightRation]
         var answeredAt: Duration = .zero
     }
 
@@ -68,9 +73,11 @@ final class SnapshotDesk: Sendable {
         self.http = http
         self.clock = clock
         self.weight = weight
-        let probeWeight = max(1, exchange.snapshotWeight(limit: exchange.snapshotLimits.first?.levels ?? 5))
-        let probes = max(1, exchange.weightPerMinute / 10 / probeWeight)
-        state = Guarded(State(probes: RateWindow(limit: probes, period: .seconds(60))))
+        let limit = exchange.weightPerMinute
+        state = Guarded(
+            State(rations: [
+                .probe: WeightRation(perMinute: limit / 10), .audit: WeightRation(perMinute: limit / 50),
+            ]))
         (signal, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         weightGauge = metrics.gauge(
             "fathom_worker_request_weight_used",
@@ -132,9 +139,9 @@ final class SnapshotDesk: Sendable {
         let now = clock.now
         return state.withLock { state in
             guard state.running < Self.parallelRequests else { return nil }
-            let mayProbe = state.probes.hasRoom(now: now)
+            let stopped = state.rations.filter { !$0.value.hasRoom(now: now) }
             let ready = state.orders.indices.filter {
-                state.orders[$0].notBefore <= now && (mayProbe || state.orders[$0].purpose != .probe)
+                state.orders[$0].notBefore <= now && stopped[state.orders[$0].purpose] == nil
             }
             guard let index = ready.min(by: { state.orders[$0].purpose < state.orders[$1].purpose }) else {
                 return nil
@@ -145,7 +152,7 @@ final class SnapshotDesk: Sendable {
                 $0.reserve(request.weight, nowMilliseconds: WallClock.milliseconds)
             }
             guard permission == .granted else { return nil }
-            if order.purpose == .probe { state.probes.take(now: now) }
+            state.rations[order.purpose]?.take(request.weight, now: now)
             state.orders.remove(at: index)
             state.running += 1
             return (order, request)
