@@ -27,7 +27,7 @@ struct SilentStreamTests {
         let book = KeptBook(id: id, stream: "btcusdt@depth@100ms", rule: exchange.sequenceRule)
         await loop.run { loop in
             loop.keep(book, depth: 500, venue: venue)
-            guard let feed = loop.feeds.first, let duty = feed.duties[book.stream] else {
+            guard let feed = loop.feeds.first, let duty = loop.duties[book.id] else {
                 Issue.record("the book has no feed")
                 return
             }
@@ -44,7 +44,7 @@ struct SilentStreamTests {
             duty.load(id: 100)
             expect(duty, "open, Synchronized")
             duty.awaited = (101, .seconds(35))
-            loop.tickBooks(feed, now: .seconds(36))
+            loop.tickBooks(now: .seconds(36))
             expect(duty, "closed, StreamSilent")
             duty.load(id: 101)
             expect(duty, "closed, StreamSilent")
@@ -62,18 +62,18 @@ struct SilentStreamTests {
         try await withDuty { loop, feed, duty in
             loop.acknowledge(feed, now: .zero)
             duty.load(id: 100)
-            loop.tickBooks(feed, now: .seconds(31))
-            loop.tickBooks(feed, now: .seconds(90))
+            loop.tickBooks(now: .seconds(31))
+            loop.tickBooks(now: .seconds(90))
             expect(duty, "open, Synchronized")
-            loop.tickBooks(feed, now: .seconds(91))
+            loop.tickBooks(now: .seconds(91))
             expect(duty, "open, ProbeFailed")
             loop.hear(
                 "{\"stream\":\"\(duty.book.stream)\",\"data\":{\"e\":\"depthUpdate\",\"E\":1,\"U\":101,\"u\":101,\"b\":[],\"a\":[]}}",
                 feed)
             expect(duty, "open, Synchronized")
             duty.isProbing = false
-            loop.tickBooks(feed, now: .seconds(131))
-            loop.tickBooks(feed, now: .seconds(191))
+            loop.tickBooks(now: .seconds(131))
+            loop.tickBooks(now: .seconds(191))
             expect(duty, "open, ProbeFailed")
             let probe = feed.venue.desk.waiting.last { $0.purpose == .probe }
             probe?.completion(.failed(.banned, "banned"))
@@ -129,7 +129,7 @@ extension FeedLoop {
         let id = BookID(venue: "binance.com", market: "ETHUSDT", intervalMilliseconds: 100)
         let book = KeptBook(id: id, stream: "ethusdt@depth@100ms", rule: feed.venue.exchange.sequenceRule)
         keep(book, depth: 500, venue: feed.venue)
-        return feed.duties[book.stream] ?? duty
+        return duties[id] ?? duty
     }
 
     func hear(_ text: String, _ feed: Feed) {

@@ -45,61 +45,73 @@ final class Venue: Sendable {
     func tookAttempt(now: Duration) { attempts.withLock { $0.take(now: now) } }
 }
 
-/// One connection and the books it feeds; lives on its loop's thread, inside `FeedLoop`.
+/// One connection and the streams it brings; lives on its loop's thread, inside `FeedLoop`.
 final class Feed {
     let venue: Venue
+    /// Lines of one book lie on feeds of different lanes, so that no connection brings a stream twice.
+    let lane: Int
     let trust: FeedTrust
     var machine: FeedMachine
     var socket: WebSocket?
-    /// Counts connections; what an earlier one still says is not heard.
+    /// Counts connections of the loop; what an earlier one still says is not heard.
     var generation = 0
-    var duties: [String: BookDuty] = [:]
-    private var byHash: [UInt64: BookDuty] = [:]
-    /// The ping whose answer makes the books believable again.
-    var pingsSent: UInt64 = 0
-    var pongNeeded: UInt64?
+    private(set) var lines: [String: BookLine] = [:]
+    private var byHash: [UInt64: BookLine] = [:]
+    private(set) var pings = PingRecord()
     private let parser = DepthEventParser()
     var event = DepthEvent()
 
-    init(venue: Venue, pulse: LoopPulse) {
+    init(venue: Venue, lane: Int, pulse: LoopPulse) {
         self.venue = venue
+        self.lane = lane
         trust = FeedTrust(pulse: pulse)
         machine = FeedMachine(settings: venue.feedSettings)
     }
 
     var hasRoom: Bool { machine.streamCount < venue.exchange.streamsPerConnection }
 
+    /// Brings `duty`'s stream from now on.
     func add(_ duty: BookDuty) {
-        duties[duty.book.stream] = duty
-        byHash[Self.hash(Array(duty.book.stream.utf8).span)] = duty
+        let line = BookLine(duty: duty, feed: self)
+        lines[duty.book.stream] = line
+        byHash[Self.hash(duty.streamBytes)] = line
+        duty.lines.append(line)
         machine.add(duty.book.stream)
     }
 
-    func remove(_ stream: String) {
-        duties[stream] = nil
-        byHash[Self.hash(Array(stream.utf8).span)] = nil
-        machine.remove(stream)
+    /// Brings the line's stream no longer.
+    func remove(_ line: BookLine) {
+        let duty = line.duty
+        duty.lines.removeAll { $0 === line }
+        guard lines[duty.book.stream] === line else { return }
+        lines[duty.book.stream] = nil
+        byHash[Self.hash(duty.streamBytes)] = nil
+        machine.remove(duty.book.stream)
     }
 
-    /// The duty of the stream whose name lies in `range` of a frame, without making a string of it.
-    func duty(_ frame: UnsafeRawBufferPointer, _ range: Range<Int>) -> BookDuty? {
+    func ping(now: Duration) { socket?.ping(Array("\(pings.sent(at: now))".utf8)) }
+    func ponged(_ number: UInt64?) { if let number { pings.answered(number) } }
+    func forgetPings() { pings = PingRecord() }
+
+    /// The line of the stream whose name lies in `range` of a frame, without making a string of it.
+    func line(_ frame: UnsafeRawBufferPointer, _ range: Range<Int>) -> BookLine? {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for index in range { hash = unsafe (hash ^ UInt64(frame[index])) &* 0x100_0000_01b3 }
-        guard let duty = byHash[hash], duty.streamBytes.count == range.count else { return nil }
-        for (offset, byte) in duty.streamBytes.enumerated()
+        guard let line = byHash[hash], line.duty.streamBytes.count == range.count else { return nil }
+        for (offset, byte) in line.duty.streamBytes.enumerated()
         where unsafe frame[range.lowerBound + offset] != byte { return nil }
-        return duty
+        return line
     }
 
-    /// The duty of the stream that a frame names which could not be read.
-    func namedDuty(_ frame: UnsafeRawBufferPointer) -> BookDuty? {
+    /// The line of the stream that a frame names which could not be read.
+    func namedLine(_ frame: UnsafeRawBufferPointer) -> BookLine? {
         guard let name = unsafe parser.streamName(of: frame.bytes) else { return nil }
-        return unsafe duty(frame, name)
+        return unsafe line(frame, name)
     }
 
-    private static func hash(_ bytes: Span<UInt8>) -> UInt64 {
+    private static func hash(_ bytes: [UInt8]) -> UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for index in bytes.indices { hash = (hash ^ UInt64(bytes[index])) &* 0x100_0000_01b3 }
+        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
         return hash
     }
 
@@ -109,32 +121,26 @@ final class Feed {
     }
 }
 
-/// What a loop remembers of one of its books besides the book.
-final class BookDuty {
-    let book: KeptBook
-    let streamBytes: [UInt8]
-    var depth: Int
-    /// Whether its stream is acknowledged on the connection in use.
-    var isOpen = false
-    var lastEvent: Duration = .zero
-    var isProbing = false
-    var nextProbe: Duration = .zero
-    /// Since when nobody could say whether its silent stream lives: a probe failed, or waits for its turn.
-    var unprovenSince: Duration?
-    var didProbeFail = false
-    /// The id of a book that is withdrawn because its stream's silence could not be explained.
-    var doubtedID: Int64?
-    /// A probe saw this id; if the stream does not bring it in time, it is dead.
-    var awaited: (id: Int64, until: Duration)?
-    /// How many levels the last snapshot gave on its shorter side that was cut.
-    var lastReplyLevels: Int?
-    var nextRefresh: Duration = .zero
-    var nextRevival: Duration?
-    var lastReport: KeptBook.Report?
+/// The pings of one connection, and up to which moment a pong proves that everything sent before has been heard.
+struct PingRecord: Sendable {
+    private var waiting: [(number: UInt64, at: Duration)] = []
+    private var last: UInt64 = 0
+    /// When the newest ping that was answered had been sent; nil: none was.
+    private(set) var provenAt: Duration?
 
-    init(book: KeptBook, depth: Int) {
-        self.book = book
-        self.depth = depth
-        streamBytes = Array(book.stream.utf8)
+    /// When the newest ping was sent.
+    var sentAt: Duration? { waiting.last?.at ?? provenAt }
+
+    mutating func sent(at now: Duration) -> UInt64 {
+        last += 1
+        waiting.append((last, now))
+        if waiting.count > 32 { waiting.removeFirst() }
+        return last
+    }
+
+    mutating func answered(_ number: UInt64) {
+        guard let index = waiting.lastIndex(where: { $0.number <= number }) else { return }
+        provenAt = waiting[index].at
+        waiting.removeSubrange(...index)
     }
 }

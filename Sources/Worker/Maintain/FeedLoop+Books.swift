@@ -11,7 +11,7 @@ extension FeedLoop {
         let now = clock.now
         feed.machine.opened(now: now)
         feed.venue.connections.add()
-        feed.pongNeeded = nil
+        feed.forgetPings()
         feed.trust.set(true)
         Self.log.info(
             "Feed is up", ["exchange": feed.venue.exchange.name, "url": feed.venue.exchange.streamURL])
@@ -21,10 +21,12 @@ extension FeedLoop {
     func didPong(_ number: UInt64?, _ trust: FeedTrust, _ generation: Int) {
         guard let feed = feed(trust, generation) else { return }
         feed.machine.received(now: clock.now)
-        guard let needed = feed.pongNeeded, let number, number >= needed else { return }
-        feed.pongNeeded = nil
+        feed.ponged(number)
+        guard hasCaughtUp(feed) else { return }
         feed.trust.set(true)
-        for duty in feed.duties.values {
+        for line in feed.lines.values where line.isOpen && line.duty.isStalled {
+            let duty = line.duty
+            duty.isStalled = false
             if duty.doubtedID == nil { duty.book.state.withLock { $0.book.resume() } }
             report(duty)
         }
@@ -40,8 +42,8 @@ extension FeedLoop {
         do throws(WireError) {
             switch unsafe try feed.parse(frame) {
             case .depth(let stream, _):
-                guard let duty = unsafe feed.duty(frame, stream) else { return }
-                deliver(duty, feed, Arrival(instant: instant, wallMilliseconds: WallClock.milliseconds), now)
+                guard let line = unsafe feed.line(frame, stream) else { return }
+                deliver(line, feed, Arrival(instant: instant, wallMilliseconds: WallClock.milliseconds), now)
             case .reply(let reply):
                 guard let id = reply.id else { return }
                 let error = reply.errorCode.map { (code: Int($0), message: reply.message ?? "") }
@@ -57,16 +59,19 @@ extension FeedLoop {
         }
     }
 
-    private func deliver(_ duty: BookDuty, _ feed: Feed, _ arrival: Arrival, _ now: Duration) {
+    private func deliver(_ line: BookLine, _ feed: Feed, _ arrival: Arrival, _ now: Duration) {
+        let duty = line.duty
+        line.lastEvent = now
         duty.lastEvent = now
         let eventTime = feed.event.eventTime
         if eventTime > 0 {
             feed.venue.lag.observe(Double(max(0, arrival.wallMilliseconds - eventTime)) / 1000)
         }
-        let (action, spareAction, isChanged) = duty.book.receive(feed.event, at: arrival)
-        if let action { perform(action, duty, feed, isSpare: false) }
-        if let spareAction { perform(spareAction, duty, feed, isSpare: true) }
-        if duty.unprovenSince != nil { believe(duty, feed) }
+        let (action, spareAction, isChanged) = duty.book.receive(
+            feed.event, from: feed.generation, at: arrival)
+        if let action { perform(action, duty, isSpare: false) }
+        if let spareAction { perform(spareAction, duty, isSpare: true) }
+        if duty.unprovenSince != nil { believe(duty) }
         if isChanged { report(duty) }
     }
 
@@ -75,37 +80,27 @@ extension FeedLoop {
     private func broken(_ frame: UnsafeRawBufferPointer, _ feed: Feed, _ error: WireError) {
         feed.venue.malformed.add()
         Self.log.warning("Frame cannot be read", ["exchange": feed.venue.exchange.name, "error": "\(error)"])
-        if let duty = unsafe feed.namedDuty(frame) {
-            if duty.isOpen { invalidate(duty, feed, .malformedData) }
-            return
-        }
-        for duty in feed.duties.values where duty.isOpen { invalidate(duty, feed, .malformedData) }
+        if let line = unsafe feed.namedLine(frame) { return lost(line) }
+        for line in feed.lines.values { lost(line) }
     }
 
-    func invalidate(_ duty: BookDuty, _ feed: Feed, _ reason: OutOfSyncReason) {
+    /// An event of the line may be lost: another line has it too, without one the book starts over.
+    private func lost(_ line: BookLine) {
+        guard line.isOpen else { return }
+        guard line.duty.lines.contains(where: { $0.isOpen && $0 !== line }) else {
+            return invalidate(line.duty, .malformedData)
+        }
+        line.feed.machine.renew(line.duty.book.stream)
+        close(line, .malformedData, nil)
+    }
+
+    func invalidate(_ duty: BookDuty, _ reason: OutOfSyncReason) {
         forgetDoubt(duty)
         let action = duty.book.state.withLock { state in
             state.spare = nil
             return state.book.invalidate(reason)
         }
-        if let action { perform(action, duty, feed, isSpare: false) }
-        report(duty)
-    }
-
-    /// The exchange has acknowledged the stream: collect its events and ask for a snapshot.
-    func opened(_ stream: String, _ feed: Feed, _ now: Duration) {
-        guard let duty = feed.duties[stream] else { return }
-        duty.isOpen = true
-        forgetDoubt(duty)
-        duty.lastEvent = now
-        duty.awaited = nil
-        let instant = clock.instant(now)
-        let action = duty.book.state.withLock { state in
-            state.spare = nil
-            if state.book.phase != .failed { state.note = nil }
-            return state.book.streamOpened(at: instant)
-        }
-        if let action { perform(action, duty, feed, isSpare: false) }
+        if let action { perform(action, duty, isSpare: false) }
         report(duty)
     }
 

@@ -6,7 +6,7 @@ import Transport
 
 /// What books ask of the exchange over REST, and what becomes of the answers.
 extension FeedLoop {
-    func perform(_ action: SyncAction, _ duty: BookDuty, _ feed: Feed, isSpare: Bool) {
+    func perform(_ action: SyncAction, _ duty: BookDuty, isSpare: Bool) {
         switch action {
         case .fetchSnapshot(let request):
             var delay = Duration.zero
@@ -14,41 +14,39 @@ extension FeedLoop {
                 var backoff = RetryBackoff(first: .milliseconds(250), attempts: request.attempt - 2)
                 delay = backoff.next()
             }
-            let limit = feed.venue.exchange.snapshotLimit(forDepth: duty.depth)
-            order(isSpare ? .refresh : .synchronize, limit: limit, after: delay, duty, feed) {
-                owner, duty, feed, outcome in
-                owner.answered(request, outcome, duty, feed, isSpare: isSpare)
+            let limit = duty.venue.exchange.snapshotLimit(forDepth: duty.depth)
+            order(isSpare ? .refresh : .synchronize, limit: limit, after: delay, duty) {
+                owner, duty, outcome in
+                owner.answered(request, outcome, duty, isSpare: isSpare)
             }
         case .askMarketStatus:
-            order(.status, limit: 0, after: .zero, duty, feed) { owner, duty, feed, outcome in
-                owner.statusAnswered(outcome, duty, feed)
+            order(.status, limit: 0, after: .zero, duty) { owner, duty, outcome in
+                owner.statusAnswered(outcome, duty)
             }
         }
     }
 
     /// Sends an order to the desk; the answer comes back on the loop, unless the book has left it.
     func order(
-        _ purpose: SnapshotOrder.Purpose, limit: Int, after delay: Duration, _ duty: BookDuty, _ feed: Feed,
-        _ completion: @escaping @Sendable (isolated FeedLoop, BookDuty, Feed, SnapshotOutcome) -> Void
+        _ purpose: SnapshotOrder.Purpose, limit: Int, after delay: Duration, _ duty: BookDuty,
+        _ completion: @escaping @Sendable (isolated FeedLoop, BookDuty, SnapshotOutcome) -> Void
     ) {
-        let (book, trust) = (duty.book, feed.trust)
-        feed.venue.desk.submit(
+        let book = duty.book
+        duty.venue.desk.submit(
             SnapshotOrder(
                 purpose: purpose, book: ObjectIdentifier(book), market: book.id.market, limit: limit,
                 notBefore: clock.now + delay
             ) {
                 [weak self] outcome in
                 self?.perform { owner in
-                    guard let feed = owner.feeds.first(where: { $0.trust === trust }),
-                        let duty = feed.duties[book.stream], duty.book === book
-                    else { return }
-                    completion(owner, duty, feed, outcome)
+                    guard let duty = owner.duties[book.id], duty.book === book else { return }
+                    completion(owner, duty, outcome)
                 }
             })
     }
 
     private func answered(
-        _ request: SnapshotRequest, _ outcome: SnapshotOutcome, _ duty: BookDuty, _ feed: Feed, isSpare: Bool
+        _ request: SnapshotRequest, _ outcome: SnapshotOutcome, _ duty: BookDuty, isSpare: Bool
     ) {
         var action: SyncAction?
         switch outcome {
@@ -72,7 +70,7 @@ extension FeedLoop {
             }
         case .status: return
         }
-        if let action { perform(action, duty, feed, isSpare: isSpare) }
+        if let action { perform(action, duty, isSpare: isSpare) }
         report(duty)
     }
 
@@ -94,7 +92,7 @@ extension FeedLoop {
         }
     }
 
-    func statusAnswered(_ outcome: SnapshotOutcome, _ duty: BookDuty, _ feed: Feed) {
+    func statusAnswered(_ outcome: SnapshotOutcome, _ duty: BookDuty) {
         var isTrading = false
         switch outcome {
         case .status(let trades): isTrading = trades
@@ -116,7 +114,7 @@ extension FeedLoop {
             return action
         }
         duty.nextRevival = isTrading ? nil : clock.now + .seconds(60)
-        if let action { perform(action, duty, feed, isSpare: false) }
+        if let action { perform(action, duty, isSpare: false) }
         report(duty)
     }
 }

@@ -12,39 +12,34 @@ extension FeedLoop {
     static let probeRetry: Duration = .seconds(10)
     static let refreshInterval: Duration = .seconds(60)
 
-    func tickBooks(_ feed: Feed, now: Duration) {
+    func tickBooks(now: Duration) {
         let instant = clock.instant(now)
         var silent: [BookDuty] = []
-        for duty in feed.duties.values {
-            if let revival = duty.nextRevival, revival <= now { revive(duty, feed) }
+        for duty in duties.values {
+            if let revival = duty.nextRevival, revival <= now { revive(duty) }
             guard duty.isOpen else { continue }
             if let action = duty.book.state.withLock({ $0.book.tick(at: instant) }) {
-                perform(action, duty, feed, isSpare: false)
+                perform(action, duty, isSpare: false)
                 report(duty)
             }
             if isDead(duty, now) {
-                streamDied(duty, feed)
+                streamDied(duty)
                 continue
             }
             let isSilent = now - duty.lastEvent >= Self.silenceBeforeProbe
-            if isSilent { doubtIfUnproven(duty, feed, now) }
+            if isSilent { doubtIfUnproven(duty, now) }
             if isSilent, !duty.isProbing, duty.awaited == nil, duty.nextProbe <= now { silent.append(duty) }
-            refreshIfThin(duty, feed, now)
+            refreshIfThin(duty, now)
         }
-        for duty in silent.sorted(by: { $0.lastEvent < $1.lastEvent }) { probe(duty, feed, now) }
+        for duty in silent.sorted(by: { $0.lastEvent < $1.lastEvent }) { probe(duty, now) }
     }
 
     /// A snapshot over a stream that says nothing would be as stale soon: the book waits until the stream is acknowledged anew.
-    private func streamDied(_ duty: BookDuty, _ feed: Feed) {
-        feed.machine.renew(duty.book.stream)
-        forgetDoubt(duty)
-        duty.isOpen = false
-        duty.awaited = nil
-        duty.book.state.withLock { state in
-            state.spare = nil
-            state.book.streamClosed(.streamSilent)
+    private func streamDied(_ duty: BookDuty) {
+        for line in duty.lines {
+            line.feed.machine.renew(duty.book.stream)
+            close(line, .streamSilent, nil)
         }
-        report(duty)
     }
 
     private func liveID(_ duty: BookDuty) -> Int64? {
@@ -65,9 +60,9 @@ extension FeedLoop {
     /// Withdraws a book whose stream is silent while nobody can say whether that is right.
     ///
     /// Probes that only wait their turn at an exchange that answers do not count.
-    private func doubtIfUnproven(_ duty: BookDuty, _ feed: Feed, _ now: Duration) {
+    private func doubtIfUnproven(_ duty: BookDuty, _ now: Duration) {
         guard duty.doubtedID == nil, let since = duty.unprovenSince, now - since >= Self.unprovenLimit,
-            duty.didProbeFail || now - feed.venue.desk.answeredAt >= Self.unprovenLimit,
+            duty.didProbeFail || now - duty.venue.desk.answeredAt >= Self.unprovenLimit,
             let id = liveID(duty)
         else { return }
         duty.doubtedID = id
@@ -77,16 +72,16 @@ extension FeedLoop {
             state.note = KeptBook.Note(
                 reason: Reason(rawValue: "ProbeFailed"),
                 message:
-                    "the stream is silent and \(feed.venue.exchange.restBaseURL) does not say whether it lives"
+                    "the stream is silent and \(duty.venue.exchange.restBaseURL) does not say whether it lives"
             )
         }
         report(duty)
     }
 
     /// Something has explained the silence: ends the doubt.
-    func believe(_ duty: BookDuty, _ feed: Feed) {
+    func believe(_ duty: BookDuty) {
         guard forgetDoubt(duty) else { return }
-        if feed.pongNeeded == nil { duty.book.state.withLock { $0.book.resume() } }
+        if !duty.isStalled { duty.book.state.withLock { $0.book.resume() } }
         report(duty)
     }
 
@@ -101,17 +96,17 @@ extension FeedLoop {
     }
 
     /// Asks the exchange for a silent stream's id, at the cheapest limit.
-    private func probe(_ duty: BookDuty, _ feed: Feed, _ now: Duration) {
+    private func probe(_ duty: BookDuty, _ now: Duration) {
         guard duty.doubtedID != nil || liveID(duty) != nil else { return }
         duty.isProbing = true
         if duty.unprovenSince == nil { duty.unprovenSince = now }
-        let limit = feed.venue.exchange.snapshotLimits.first?.levels ?? 5
-        order(.probe, limit: limit, after: .zero, duty, feed) { owner, duty, feed, outcome in
-            owner.probed(outcome, duty, feed)
+        let limit = duty.venue.exchange.snapshotLimits.first?.levels ?? 5
+        order(.probe, limit: limit, after: .zero, duty) { owner, duty, outcome in
+            owner.probed(outcome, duty)
         }
     }
 
-    private func probed(_ outcome: SnapshotOutcome, _ duty: BookDuty, _ feed: Feed) {
+    private func probed(_ outcome: SnapshotOutcome, _ duty: BookDuty) {
         duty.isProbing = false
         let now = clock.now
         guard duty.doubtedID != nil || now - duty.lastEvent >= Self.silenceBeforeProbe else { return }
@@ -126,12 +121,12 @@ extension FeedLoop {
         } else {
             // Nothing has happened at the exchange either: the stream is as good as one that just spoke.
             duty.lastEvent = now
-            believe(duty, feed)
+            believe(duty)
         }
     }
 
     /// Fetches again when the covered levels have become few, at most once a minute, while the book stays readable.
-    private func refreshIfThin(_ duty: BookDuty, _ feed: Feed, _ now: Duration) {
+    private func refreshIfThin(_ duty: BookDuty, _ now: Duration) {
         guard duty.nextRefresh <= now, let reply = duty.lastReplyLevels else { return }
         let least = min(duty.depth, reply * 7 / 10)
         let isThin = duty.book.state.withLock { state in
@@ -144,15 +139,15 @@ extension FeedLoop {
         guard isThin else { return }
         duty.nextRefresh = now + Self.refreshInterval
         if let action = duty.book.beginSpare(at: clock.instant(now)) {
-            perform(action, duty, feed, isSpare: true)
+            perform(action, duty, isSpare: true)
         }
     }
 
     /// A failed book, or one whose market's status could not be learned, asks once more.
-    private func revive(_ duty: BookDuty, _ feed: Feed) {
+    private func revive(_ duty: BookDuty) {
         duty.nextRevival = nil
-        order(.status, limit: 0, after: .zero, duty, feed) { owner, duty, feed, outcome in
-            owner.statusAnswered(outcome, duty, feed)
+        order(.status, limit: 0, after: .zero, duty) { owner, duty, outcome in
+            owner.statusAnswered(outcome, duty)
         }
     }
 }

@@ -16,16 +16,24 @@ actor FeedLoop {
     nonisolated let clock: WorkerClock
     let board: ReportBoard
     var feeds: [Feed] = []
+    var duties: [BookID: BookDuty] = [:]
+    /// On how many connections each stream is brought.
+    let laneCount: Int
+    /// Counts the connections of this loop.
+    private var connections = 0
+    /// When the loop last noticed that it had been away.
+    private(set) var stalledAt: Duration = .zero
     private var lastTick: Duration
     private var lastBookTick: Duration = .zero
     private var isStopped = false
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    init(loop: EventLoop, clock: WorkerClock, board: ReportBoard) {
+    init(loop: EventLoop, clock: WorkerClock, board: ReportBoard, laneCount: Int = 1) {
         self.loop = loop
         self.clock = clock
         self.board = board
+        self.laneCount = max(1, laneCount)
         lastTick = clock.now
         pulse = LoopPulse(now: clock.now)
     }
@@ -50,47 +58,20 @@ actor FeedLoop {
             socket?.close(reason: "going away")
         }
         feeds = []
-    }
-
-    func keep(_ book: KeptBook, depth: Int, venue: Venue) {
-        let feed = feeds.first { $0.venue === venue && $0.hasRoom } ?? openFeed(venue)
-        let duty = BookDuty(book: book, depth: depth)
-        feed.add(duty)
-        book.state.withLock { $0.trust = feed.trust }
-        report(duty)
-    }
-
-    func changeDepth(_ book: KeptBook, to depth: Int) {
-        for feed in feeds {
-            if let duty = feed.duties[book.stream], duty.book === book { duty.depth = depth }
-        }
-    }
-
-    func letGo(_ book: KeptBook) {
-        for feed in feeds where feed.duties[book.stream]?.book === book { feed.remove(book.stream) }
-        book.state.withLock { state in
-            state.trust = nil
-            state.spare = nil
-            state.book.streamClosed(.disconnected)
-        }
-    }
-
-    private func openFeed(_ venue: Venue) -> Feed {
-        let feed = Feed(venue: venue, pulse: pulse)
-        feeds.append(feed)
-        return feed
+        for duty in duties.values { duty.lines = [] }
+        duties = [:]
     }
 
     /// The heartbeat of the loop: notices that it was away, lets machines and books see the time.
     private func tick() {
         guard !isStopped else { return }
         let now = clock.now
-        if now - lastTick > LoopPulse.limit { wasAway(now - lastTick) }
+        if now - lastTick > LoopPulse.limit { wasAway(now - lastTick, now: now) }
         lastTick = now
         for feed in feeds { tick(feed, now: now) }
         if now - lastBookTick >= .seconds(1) {
             lastBookTick = now
-            for feed in feeds { tickBooks(feed, now: now) }
+            tickBooks(now: now)
         }
         feeds.removeAll { $0.machine.isEmpty && $0.socket == nil }
         pulse.beat(now: now)
@@ -98,21 +79,23 @@ actor FeedLoop {
     }
 
     /// The loop did not run for a while: nothing is believed until a pong that was asked for now comes back.
-    private func wasAway(_ gap: Duration) {
+    private func wasAway(_ gap: Duration, now: Duration) {
         Self.log.warning(
             "Event loop was away", ["loop": loop.name, "milliseconds": "\(gap.wholeMilliseconds)"])
-        for feed in feeds where feed.machine.isOpen {
-            feed.trust.set(false)
-            feed.pongNeeded = feed.pingsSent + 1
-            for duty in feed.duties.values {
-                duty.book.state.withLock { $0.book.suspend(.loopStalled) }
-                report(duty)
-            }
+        stalledAt = now
+        for feed in feeds where feed.machine.isOpen { feed.trust.set(false) }
+        for duty in duties.values where duty.isOpen {
+            duty.isStalled = true
+            duty.book.state.withLock { $0.book.suspend(.loopStalled) }
+            report(duty)
         }
     }
 
+    /// Whether a pong proves that everything the exchange sent before the loop came back has been heard.
+    func hasCaughtUp(_ feed: Feed) -> Bool { feed.pings.provenAt.map { $0 >= stalledAt } ?? false }
+
     private func tick(_ feed: Feed, now: Duration) {
-        if let needed = feed.pongNeeded, feed.pingsSent < needed {
+        if stalledAt > .zero, feed.pings.sentAt.map({ $0 < stalledAt }) ?? true {
             carryOut(feed.machine.pingNow(now: now), feed, now)
         }
         carryOut(feed.machine.tick(now: now, mayConnect: feed.venue.mayConnect(now: now)), feed, now)
@@ -131,11 +114,11 @@ actor FeedLoop {
                 feed.socket?.send(
                     text: String(decoding: SubscriptionMessage.text(kind, streams, id: id), as: UTF8.self))
             case .ping:
-                feed.pingsSent += 1
-                feed.socket?.ping(Array("\(feed.pingsSent)".utf8))
-            case .subscribed(let streams): for stream in streams { opened(stream, feed, now) }
+                feed.ping(now: now)
+            case .subscribed(let streams):
+                for stream in streams { if let line = feed.lines[stream] { open(line, now) } }
             case .refused(let stream, let code, let message):
-                guard let duty = feed.duties[stream] else { continue }
+                guard let duty = feed.lines[stream]?.duty, !duty.isOpen else { continue }
                 note(
                     duty, .exchangeUnreachable,
                     "the exchange refuses the stream \(stream): \(code) \(message)")
@@ -144,7 +127,8 @@ actor FeedLoop {
     }
 
     private func connect(_ feed: Feed, now: Duration) {
-        feed.generation += 1
+        connections += 1
+        feed.generation = connections
         feed.venue.tookAttempt(now: now)
         let exchange = feed.venue.exchange
         let ear = FeedEar(owner: self, feed: feed.trust, generation: feed.generation)
@@ -159,69 +143,5 @@ actor FeedLoop {
 
     func feed(_ trust: FeedTrust, _ generation: Int) -> Feed? {
         feeds.first { $0.trust === trust && $0.generation == generation }
-    }
-
-    /// Nothing of this connection is believed from here on; its books wait for the next one.
-    func drop(_ feed: Feed, reason: String, delay: Duration?) {
-        let wasOpen = feed.machine.isOpen
-        feed.trust.set(false)
-        feed.pongNeeded = nil
-        feed.socket = nil
-        feed.generation += 1
-        feed.machine.closed(now: clock.now, delay: delay)
-        guard !feed.duties.isEmpty else { return }
-        let address = feed.venue.exchange.streamURL
-        Self.log.warning(
-            "Feed is down", ["exchange": feed.venue.exchange.name, "url": address, "reason": reason])
-        let words = "\(address): \(reason); trying again with waits of up to 30 s"
-        let cause: OutOfSyncReason = reason.hasPrefix("nothing received") ? .connectionSilent : .disconnected
-        for duty in feed.duties.values {
-            duty.isOpen = false
-            forgetDoubt(duty)
-            duty.awaited = nil
-            duty.book.state.withLock { state in
-                state.spare = nil
-                state.book.streamClosed(cause)
-                if state.book.phase == .failed { return }
-                state.note = KeptBook.Note(
-                    reason: wasOpen ? .disconnected : .exchangeUnreachable, message: words)
-            }
-            report(duty)
-        }
-    }
-}
-
-/// Hears one connection and passes it to the loop's actor, on whose thread it already is.
-final class FeedEar: WebSocketDelegate {
-    private let owner: FeedLoop
-    private let feed: FeedTrust
-    private let generation: Int
-
-    init(owner: FeedLoop, feed: FeedTrust, generation: Int) {
-        self.owner = owner
-        self.feed = feed
-        self.generation = generation
-    }
-
-    func didOpen(_ socket: WebSocket) {
-        owner.assumeIsolated { $0.didOpen(feed, generation) }
-    }
-
-    func didReceive(_ message: UnsafeRawBufferPointer, isText: Bool, on socket: WebSocket) {
-        // Safe because: the call is on the actor's own thread and ends before the frame does.
-        nonisolated(unsafe) let frame = unsafe message
-        owner.assumeIsolated { unsafe $0.didReceive(frame, feed, generation) }
-    }
-
-    func didReceivePong(_ payload: UnsafeRawBufferPointer, on socket: WebSocket) {
-        let number = unsafe UInt64(String(decoding: payload, as: UTF8.self))
-        owner.assumeIsolated { $0.didPong(number, feed, generation) }
-    }
-
-    func didClose(_ reason: WebSocketCloseReason, on socket: WebSocket) {
-        owner.assumeIsolated { owner in
-            guard let feed = owner.feed(feed, generation) else { return }
-            owner.drop(feed, reason: reason.description, delay: nil)
-        }
     }
 }

@@ -15,6 +15,13 @@ final class FeedTrust: Sendable {
     func isBelievable(now: Duration) -> Bool { saysTrusted && !pulse.isStale(now: now) }
 }
 
+/// Whether a book may be believed: one connection that is believed and brings its stream is enough.
+struct BookTrust: Sendable {
+    var feeds: [FeedTrust] = []
+
+    func isBelievable(now: Duration) -> Bool { feeds.contains { $0.isBelievable(now: now) } }
+}
+
 /// The last sign of life of an event loop.
 final class LoopPulse: Sendable {
     static let limit: Duration = .seconds(1)

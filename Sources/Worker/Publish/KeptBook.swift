@@ -11,8 +11,8 @@ final class KeptBook: Sendable {
         var book: SynchronizedBook
         /// A fresh copy that follows the same events and takes the book's place once it is in step.
         var spare: SynchronizedBook?
-        /// The connection that feeds the book; none yet means nothing to believe.
-        var trust: FeedTrust?
+        /// The connections that bring the book's stream now; none means nothing to believe.
+        var trust = BookTrust()
         var note: Note?
         /// Restarts of the copies that this one has replaced.
         var earlierRestarts = 0
@@ -67,7 +67,7 @@ final class KeptBook: Sendable {
     }
 
     /// Takes the next event of the stream; hot.
-    func receive(_ event: DepthEvent, at arrival: Arrival) -> (
+    func receive(_ event: DepthEvent, from connection: Int, at arrival: Arrival) -> (
         action: SyncAction?, spareAction: SyncAction?, isChanged: Bool
     ) {
         state.withLock { state in

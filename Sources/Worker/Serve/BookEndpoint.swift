@@ -65,7 +65,7 @@ final class BookEndpoint: LinkRequestHandler {
         let now = clock.now
         let (problem, rendered): (String?, [UInt8]) = book.state.withLock { [bytes = consume bytes] state in
             var out = bytes
-            guard let trust = state.trust, trust.isBelievable(now: now) else {
+            guard state.trust.isBelievable(now: now) else {
                 let words = state.note.map { "\($0.reason): \($0.message)" }
                 let own = state.book.reason.map(\.rawValue)
                 return (words ?? own ?? Reason.loopStalled.rawValue, out)
