@@ -25,39 +25,6 @@ package func scanDecimal(
     return unsafe scanLongDecimal(start, position, scale: scale)
 }
 
-/// Reads one to seven digits, a point and one to eight decimals, as nearly all numbers of a feed are, without a
-/// branch on how many; the result's `isValid` is false, with the position unchanged, for any other form.
-///
-/// At least 16 bytes must be readable. A digit may follow: what is next is for the caller to check.
-@inlinable @inline(__always)
-package func scanShortDecimal(_ position: inout UnsafePointer<UInt8>) -> FixedDecimal {
-    let whole = unsafe digitRun(position)
-    let point = unsafe position + whole.count
-    guard whole.count > 0, whole.count < 8, unsafe point.pointee == 0x2E else {
-        return FixedDecimal(mantissa: 0, scale: .max)
-    }
-    let decimals = unsafe digitRun(point + 1)
-    guard decimals.count > 0 else { return FixedDecimal(mantissa: 0, scale: .max) }
-    let power = decimals.count == 8 ? 100_000_000 : powerOfTen(decimals.count)
-    unsafe position = point + 1 + decimals.count
-    // At most fifteen digits.
-    return FixedDecimal(
-        mantissa: Int64(truncatingIfNeeded: whole.value) &* power
-            &+ Int64(truncatingIfNeeded: decimals.value),
-        scale: UInt8(truncatingIfNeeded: decimals.count))
-}
-
-/// The digits among the next eight bytes, up to the first other byte; `value` has no meaning if there are none.
-@inlinable @inline(__always)
-func digitRun(_ position: UnsafePointer<UInt8>) -> (count: Int, value: UInt64) {
-    let chunk = unsafe UInt64(
-        littleEndian: UnsafeRawPointer(position).loadUnaligned(as: UInt64.self))
-    let digits = chunk ^ 0x3030_3030_3030_3030
-    let marks = ((digits &+ 0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080
-    let count = marks.trailingZeroBitCount &>> 3
-    return (count, eightDigits(digits &<< UInt64(truncatingIfNeeded: 64 &- count &* 8)))
-}
-
 /// Reads digits into `value` (wrapping when they are too many) and returns how many there were.
 @inlinable @inline(__always)
 package func scanDigits(
@@ -96,7 +63,7 @@ package func scanDigits(
 
 /// The number made of eight digit values, the first in the lowest byte.
 @inlinable @inline(__always)
-func eightDigits(_ digits: UInt64) -> UInt64 {
+package func eightDigits(_ digits: UInt64) -> UInt64 {
     let pairs = (digits &* 2561) &>> 8 & 0x00FF_00FF_00FF_00FF
     let fours = (pairs &* 6_553_601) &>> 16 & 0x0000_FFFF_0000_FFFF
     return (fours &* 42_949_672_960_001) &>> 32

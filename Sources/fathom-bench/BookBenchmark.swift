@@ -9,6 +9,7 @@ typealias Figures = [(name: String, value: Double)]
 enum BookBenchmark {
     static func run(_ frames: RecordedFrames, passes: Int) throws -> Figures {
         var best = Double.infinity
+        var undisturbed = StretchTimes()
         var levels = 0
         var bytes = 0
         let parser = DepthEventParser()
@@ -27,11 +28,13 @@ enum BookBenchmark {
                 _ = book.receive(event, at: arrival)
                 levels += event.bids.count + event.asks.count
             }
-            best = min(best, passed)
+            best = min(best, passed.total)
+            undisturbed = passed.best(undisturbed)
         }
         for range in frames.ranges { bytes += range.count }
         return [
             ("ns_per_level", best / Double(levels)),
+            ("ns_per_level_undisturbed", undisturbed.total / Double(levels)),
             ("gigabytes_per_second", Double(bytes) / best),
             ("allocations_per_event", try allocationsPerEvent(frames)),
             ("events_per_second", Double(frames.ranges.count) / best * 1e9),
@@ -85,6 +88,7 @@ enum WireBenchmark {
         let parser = DepthEventParser()
         var event = DepthEvent()
         var best = Double.infinity
+        var undisturbed = StretchTimes()
         var levels = 0
         var allocations = 0
         for _ in 0..<passes {
@@ -95,10 +99,12 @@ enum WireBenchmark {
                 levels += event.bids.count + event.asks.count
             }
             allocations = callocationcount_value() - before
-            best = min(best, passed)
+            best = min(best, passed.total)
+            undisturbed = passed.best(undisturbed)
         }
         return [
             ("ns_per_level", best / Double(levels)),
+            ("ns_per_level_undisturbed", undisturbed.total / Double(levels)),
             ("gigabytes_per_second", Double(frames.bytes.count) / best),
             ("allocations_per_event", Double(allocations) / Double(frames.ranges.count)),
             ("events_per_second", Double(frames.ranges.count) / best * 1e9),

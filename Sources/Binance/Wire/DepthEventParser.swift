@@ -65,6 +65,7 @@ package struct DepthEventParser: Sendable {
     var isBroken = false
     var isReply = false
     var reply = ControlReply()
+    var form = LevelForm()
 
     init(cursor: JSONCursor) { unsafe self.cursor = unsafe cursor }
 
@@ -176,7 +177,7 @@ package struct DepthEventParser: Sendable {
             return false
         }
         let before = unsafe cursor
-        if unsafe cursor.levels(into: &levels) { return true }
+        if unsafe cursor.levels(into: &levels, form: &form) { return true }
         unsafe cursor = unsafe before
         unsafe isBroken = true
         try unsafe cursor.skipValue()

@@ -210,60 +210,8 @@ package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
         return false
     }
 
-    /// Reads `[["price","quantity"],…]` behind what `levels` holds; false if it is something else.
-    mutating func levels(into levels: inout [PriceLevel]) -> Bool {
-        // A copy of its own stays in registers.
-        var local = unsafe self
-        let isRead = unsafe local.readLevels(into: &levels)
-        unsafe self = unsafe local
-        return isRead
-    }
-
-    @inline(__always)
-    private mutating func readLevels(into levels: inout [PriceLevel]) -> Bool {
-        guard unsafe take(0x5B) else { return false }
-        if unsafe take(0x5D) { return true }
-        repeat {
-            if let level = unsafe shortLevel() {
-                levels.append(level)
-                continue
-            }
-            guard unsafe take(0x5B), unsafe take(0x22) else { return false }
-            let price = unsafe scanDecimal(&position, end)
-            guard price.isValid, price.mantissa > 0, unsafe takeNow(0x22), unsafe take(0x2C),
-                unsafe take(0x22)
-            else { return false }
-            let quantity = unsafe scanDecimal(&position, end)
-            guard quantity.isValid, unsafe takeNow(0x22), unsafe take(0x5D) else { return false }
-            levels.append(PriceLevel(price: price, quantity: quantity))
-        } while unsafe take(0x2C)
-        return unsafe take(0x5D)
-    }
-
-    /// Reads `["price","quantity"]` without spaces and with short numbers; nil, with the position unchanged, for
-    /// any other form.
-    @inline(__always) private mutating func shortLevel() -> PriceLevel? {
-        // Two numbers of at most 16 bytes each, and what is around them.
-        guard unsafe end - position >= 48, unsafe word(position) & 0xFFFF == 0x225B else { return nil }
-        var next = unsafe position + 2
-        let price = unsafe scanShortDecimal(&next)
-        guard price.isValid, price.mantissa > 0, unsafe word(next) & 0xFF_FFFF == 0x22_2C22 else {
-            return nil
-        }
-        unsafe next += 3
-        let quantity = unsafe scanShortDecimal(&next)
-        guard quantity.isValid, unsafe word(next) & 0xFFFF == 0x5D22 else { return nil }
-        unsafe position = next + 2
-        return PriceLevel(price: price, quantity: quantity)
-    }
-
-    /// The four bytes at `place`, the first one lowest.
-    @inline(__always) private func word(_ place: UnsafePointer<UInt8>) -> UInt32 {
-        unsafe UInt32(littleEndian: UnsafeRawPointer(place).loadUnaligned(as: UInt32.self))
-    }
-
     /// Moves past `byte` if it is next with no space before it.
-    @inline(__always) private mutating func takeNow(_ byte: UInt8) -> Bool {
+    @inline(__always) mutating func takeNow(_ byte: UInt8) -> Bool {
         guard unsafe position < end, unsafe position.pointee == byte else { return false }
         unsafe position += 1
         return true

@@ -61,7 +61,8 @@ package enum SnapshotParser {
     private static func levels(_ cursor: inout JSONCursor, _ name: String) throws(WireError) -> [PriceLevel] {
         var levels: [PriceLevel] = []
         levels.reserveCapacity(1000)
-        guard unsafe cursor.levels(into: &levels) else { throw .badField(name) }
+        var form = LevelForm()
+        guard unsafe cursor.levels(into: &levels, form: &form) else { throw .badField(name) }
         return levels
     }
 }
