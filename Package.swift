@@ -67,6 +67,10 @@ let package = Package(
             name: "TestSupport", dependencies: ["Books", "K8sClient", "Transport", "Telemetry"],
             path: "Tests/TestSupport",
             swiftSettings: house),
+        // The comparison that hack/fuzz.sh runs millions of times; the tests run it over the kept inputs.
+        .target(
+            name: "FuzzChecks", dependencies: ["Binance", "Books"], path: "Tests/Fuzz/Checks",
+            swiftSettings: house),
         tests("TelemetryTests", ["Telemetry"]),
         tests("BooksTests", ["Books"]),
         tests("ArgumentsTests", ["Arguments"]),
@@ -74,7 +78,7 @@ let package = Package(
         tests("TransportTests", ["Transport", "Telemetry"]),
         tests("K8sClientTests", ["K8sClient", "Transport", "Telemetry", "YAML"]),
         tests("DepthCacheAPITests", ["DepthCacheAPI", "K8sClient", "YAML", "Books"]),
-        tests("BinanceTests", ["Binance", "Books", "YAML", "Transport"]),
+        tests("BinanceTests", ["Binance", "Books", "YAML", "Transport", "FuzzChecks"]),
         tests("ControllerTests", ["Controller", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry"]),
         tests(
             "WorkerTests",

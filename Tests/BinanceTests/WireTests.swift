@@ -83,6 +83,15 @@ struct WireTests {
         }
     }
 
+    @Test func `errors within errors are passed over, however deep`() throws {
+        var event = DepthEvent()
+        let inner = "{\"code\":-1003,\"error\":{\"code\":5,\"msg\":\"no\"},\"msg\":\"yes\"}"
+        let message = try DepthEventParser().parse(Array("{\"error\":\(inner)}".utf8), into: &event)
+        #expect(message == .reply(ControlReply(errorCode: -1003, message: "yes")))
+        let deep = String(repeating: "{\"error\":", count: 400_000)
+        #expect(throws: WireError.self) { try DepthEventParser().parse(Array(deep.utf8), into: &event) }
+    }
+
     @Test(arguments: [
         ("{\"result\":null,\"id\":7}", WireMessage.reply(ControlReply(id: 7))),
         (

@@ -106,7 +106,11 @@ package struct DepthEventParser: Sendable {
                 try unsafe readObject(into: &event, isWrapper: false)
             case 6 where unsafe isWrapper && key.equals("stream"): unsafe stream = try unsafe range()
             default:
-                if isWrapper { try unsafe readControl(key) } else { try unsafe cursor.skipValue() }
+                if isWrapper {
+                    try unsafe readControl(key, isOutermost: true)
+                } else {
+                    try unsafe cursor.skipValue()
+                }
             }
         }
     }
@@ -204,7 +208,8 @@ package struct DepthEventParser: Sendable {
         }
     }
 
-    private mutating func readControl(_ key: JSONCursor.Text) throws(WireError) {
+    /// An error object is looked into once: one inside another would be a recursion as deep as a peer likes.
+    private mutating func readControl(_ key: JSONCursor.Text, isOutermost: Bool) throws(WireError) {
         if unsafe key.equals("result") {
             unsafe isReply = true
         } else if unsafe key.equals("code") {
@@ -214,11 +219,13 @@ package struct DepthEventParser: Sendable {
         } else if unsafe key.equals("msg") && cursor.peek() == 0x22 {
             unsafe reply.message = try unsafe cursor.text().string
             return
-        } else if unsafe key.equals("error") && cursor.peek() == 0x7B {
+        } else if unsafe isOutermost && key.equals("error") && cursor.peek() == 0x7B {
             unsafe isReply = true
             unsafe cursor.position += 1
             var isFirst = true
-            while try unsafe cursor.nextField(&isFirst) { try unsafe readControl(cursor.key()) }
+            while try unsafe cursor.nextField(&isFirst) {
+                try unsafe readControl(cursor.key(), isOutermost: false)
+            }
             return
         }
         try unsafe cursor.skipValue()
