@@ -34,6 +34,8 @@ package struct Exchange: Sendable, Equatable {
     package var restBaseURL: String
     /// Ends before `/stream` and `/ws`.
     package var webSocketBaseURL: String
+    /// Where Binance TR lists its markets; nil where `exchangeInfo` of `restBaseURL` does.
+    package var marketListBaseURL: String? = nil
     package var caFile: String?
     package var apiPath: String
     /// Ascending by levels.
@@ -125,6 +127,16 @@ extension Exchange {
             updateIntervals: [100, 500], plainInterval: nil)
     }
 
+    /// Books come from the global engine's host, which lists the global markets; the Turkish ones are listed elsewhere.
+    private static var turkish: Exchange {
+        var exchange = spotLike(
+            "trbinance.com", "https://api.binance.me", "wss://stream-cloud.binance.tr", family: .tr,
+            group: "binance.tr")
+        exchange.marketListBaseURL = "https://www.binance.tr"
+        exchange.exchangeInfoWeight = 1
+        return exchange
+    }
+
     private func alias(_ name: String) -> Exchange {
         var copy = self
         copy.name = name
@@ -157,9 +169,7 @@ extension Exchange {
                 "binance.com-vanilla-options-testnet", "https://testnet.binancefuture.com",
                 "wss://fstream.binancefuture.com/public", group: "binance.com-futures-testnet"),
             spotLike("binance.us", "https://api.binance.us", "wss://stream.binance.us:9443", family: .us),
-            spotLike(
-                "trbinance.com", "https://api.binance.me", "wss://stream-cloud.binance.tr", family: .tr,
-                group: "binance.tr"),
+            turkish,
         ]
     }()
 }

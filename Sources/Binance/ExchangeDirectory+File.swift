@@ -5,6 +5,12 @@ package struct ExchangeFileError: Error, Equatable, Sendable, CustomStringConver
     package var description: String
 }
 
+/// What the override file may say about an exchange; described in `docs/exchanges.md`.
+package enum ExchangeSetting: String, CaseIterable, Sendable {
+    case restBaseURL, webSocketBaseURL, marketListBaseURL, caFile, snapshotLimits, weightPerMinute,
+        streamsPerConnection, messagesPerSecond
+}
+
 extension ExchangeDirectory {
     /// The documented exchanges, changed by a YAML file: a mapping from exchange names to the keys that differ.
     package init(overridesYAML bytes: [UInt8]) throws(ExchangeFileError) {
@@ -28,48 +34,63 @@ extension ExchangeDirectory {
             guard let settings = entry.value.entries else {
                 throw ExchangeFileError(description: "\(entry.key): expected a mapping, was another value")
             }
-            for setting in settings { try override(entry.key, setting.key, setting.value) }
+            for setting in settings {
+                guard let key = ExchangeSetting(rawValue: setting.key) else {
+                    let known = ExchangeSetting.allCases.map(\.rawValue).joined(separator: ", ")
+                    throw ExchangeFileError(
+                        description:
+                            "\(entry.key).\(setting.key): expected one of \(known), was '\(setting.key)'")
+                }
+                try override(entry.key, key, setting.value)
+            }
+            let ownList = settings.first { $0.key == ExchangeSetting.marketListBaseURL.rawValue }
+            if ownList == nil, settings.contains(where: { $0.key == ExchangeSetting.restBaseURL.rawValue }) {
+                // Who sends the books elsewhere does not want the list from the documented host.
+                update(entry.key) { if $0.marketListBaseURL != nil { $0.marketListBaseURL = $0.restBaseURL } }
+            }
         }
     }
 
     private mutating func override(
-        _ name: String, _ key: String, _ value: YAMLValue
+        _ name: String, _ key: ExchangeSetting, _ value: YAMLValue
     ) throws(ExchangeFileError) {
-        let place = "\(name).\(key)"
+        let place = "\(name).\(key.rawValue)"
         switch key {
-        case "restBaseURL":
+        case .restBaseURL:
             let url = try Self.url(value, place, schemes: ["https://", "http://"])
             update(name) { $0.restBaseURL = url }
-        case "webSocketBaseURL":
+        case .webSocketBaseURL:
             let url = try Self.url(value, place, schemes: ["wss://", "ws://"])
             update(name) { $0.webSocketBaseURL = url }
-        case "caFile":
+        case .marketListBaseURL:
+            guard self[name: name]?.marketListBaseURL != nil else {
+                throw ExchangeFileError(
+                    description:
+                        "\(place): expected only for trbinance.com, others list markets in exchangeInfo")
+            }
+            let url = try Self.url(value, place, schemes: ["https://", "http://"])
+            update(name) { $0.marketListBaseURL = url }
+        case .caFile:
             guard let path = value.text, !path.isEmpty else {
                 throw ExchangeFileError(description: "\(place): expected a path, was another value")
             }
             update(name) { $0.caFile = path }
-        case "snapshotLimits":
+        case .snapshotLimits:
             let limits = try Self.limits(value, place)
             update(name) { exchange in
                 exchange.snapshotLimits = limits.map {
                     Exchange.SnapshotLimit(levels: $0, weight: exchange.snapshotWeight(limit: $0))
                 }
             }
-        case "weightPerMinute":
+        case .weightPerMinute:
             let number = try Self.positive(value, place)
             update(name) { $0.weightPerMinute = number }
-        case "streamsPerConnection":
+        case .streamsPerConnection:
             let number = try Self.positive(value, place)
             update(name) { $0.streamsPerConnection = number }
-        case "messagesPerSecond":
+        case .messagesPerSecond:
             let number = try Self.positive(value, place)
             update(name) { $0.messagesPerSecond = number }
-        default:
-            throw ExchangeFileError(
-                description: """
-                    \(place): expected restBaseURL, webSocketBaseURL, caFile, snapshotLimits, weightPerMinute, \
-                    streamsPerConnection or messagesPerSecond, was '\(key)'
-                    """)
         }
     }
 

@@ -7,6 +7,7 @@ struct Options: Sendable {
     var recordings: [String] = []
     var engine = EngineSettings()
     var pingSeconds: Int?
+    var lifetimeSeconds = 86_400
     var attemptLimit = 300
     var backlogLimit = 16 << 20
     var lifeline: Int32?
@@ -37,6 +38,13 @@ struct Options: Sendable {
             .value("pace", "X", default: "1", help: "Speed of recordings, 1 is as recorded."),
             .toggle("replay-loop", help: "Begins recordings anew after their end, with ids that go on."),
             .value("weight-limit", "N", help: "Request weight per minute instead of each exchange's own."),
+            .value(
+                "snapshot-cache", "SECONDS", default: "30",
+                help:
+                    "How old the options' snapshots may be; they change at once for a symbol after this time."
+            ),
+            .value(
+                "lifetime", "SECONDS", default: "86400", help: "After this time a connection is closed."),
             .value("ping-interval", "SECONDS", help: "Seconds between pings instead of each exchange's own."),
             .value(
                 "connection-attempts", "N", default: "300",
@@ -63,6 +71,8 @@ struct Options: Sendable {
         engine.pace = try Self.number(arguments, "pace", 0.001...10_000)
         engine.loopsReplays = arguments.has("replay-loop")
         engine.weightLimit = try arguments.integer("weight-limit", in: 1...1_000_000_000)
+        engine.cacheSeconds = try arguments.integer("snapshot-cache", in: 0...60) ?? 30
+        lifetimeSeconds = try arguments.integer("lifetime", in: 1...86_400) ?? 86_400
         pingSeconds = try arguments.integer("ping-interval", in: 1...86_400)
         attemptLimit = try arguments.integer("connection-attempts", in: 1...1_000_000_000) ?? 300
         backlogLimit = try arguments.integer("backlog", in: 1024...(1 << 40)) ?? 16 << 20

@@ -91,8 +91,8 @@ final class RecordingWire: SessionWire {
     func send(_ frame: StreamFrame, isCombined: Bool) {
         if let bytes = isCombined ? frame.combined : frame.raw { frames.append(bytes) }
     }
-    var pings = 0
-    func ping(_ payload: [UInt8]) { pings += 1 }
+    var pings: [[UInt8]] = []
+    func ping(_ payload: [UInt8]) { pings.append(payload) }
     func close(code: UInt16, reason: String) { closeCode = code }
     func abort() { isAborted = true }
     func stall(until microseconds: Int64) {}

@@ -90,17 +90,49 @@ struct SessionTests {
 
     @Test func `pings come at the exchange's pace and a client that never answers is closed`() throws {
         let bench = try Bench("binance.com")
-        let (silent, lively) = (RecordingWire(), RecordingWire())
-        let sessions = [try bench.session(silent, []), try bench.session(lively, [])]
+        let (silent, lively, careless) = (RecordingWire(), RecordingWire(), RecordingWire())
+        let sessions = [
+            try bench.session(silent, []), try bench.session(lively, []), try bench.session(careless, []),
+        ]
         for second in 1...85 {
             let now = bench.now + Int64(second) * 1_000_000
-            let seen = lively.pings
+            let seen = lively.pings.count
             for session in sessions { session.keepAlive(at: now) }
-            if lively.pings > seen { sessions[1].receivePong(at: now) }
+            guard lively.pings.count > seen, let payload = lively.pings.last else { continue }
+            sessions[1].receivePong(payload, at: now)
+            sessions[2].receivePong([1], at: now)
         }
-        #expect(lively.pings == 4)
+        #expect(lively.pings.count == 4)
         #expect(lively.closeCode == nil)
         #expect(silent.closeCode == 1008)
+        #expect(careless.closeCode == 1008)
+    }
+
+    @Test func `a client's pings count as messages`() throws {
+        let bench = try Bench("binance.com")
+        let wire = RecordingWire()
+        let session = try bench.session(wire, [])
+        for _ in 0..<5 { session.receivePing(at: bench.now) }
+        #expect(wire.closeCode == nil)
+        session.receivePing(at: bench.now)
+        #expect(wire.closeCode == 1008)
+    }
+
+    @Test func `a connection ends when its time is over`() throws {
+        let bench = try Bench("binance.com-futures")
+        let wire = RecordingWire()
+        let session = try bench.session(wire, [])
+        func keep(until hours: Int64) {
+            for minute in (0..<hours * 60) {
+                let now = bench.now + minute * 60_000_000
+                session.keepAlive(at: now)
+                if let payload = wire.pings.last { session.receivePong(payload, at: now) }
+            }
+        }
+        keep(until: 24)
+        #expect(wire.closeCode == nil)
+        session.keepAlive(at: bench.now + 86_400_000_000)
+        #expect(wire.closeCode == 1001)
     }
 
     @Test func `paths are told apart`() {

@@ -33,7 +33,8 @@ package struct ExchangeInfo: Sendable, Equatable {
         return markets.first { Exchange.canonicalMarket($0.symbol) == wanted }
     }
 
-    /// Reads the reply of any family; options list their markets under another name, COIN-M the status.
+    /// Reads the reply of any family: options list their markets under another name, COIN-M the status, and
+    /// Binance TR sends `{"code":0,"data":{"list":[…]}}`.
     package init(parsing body: [UInt8]) throws(WireError) {
         var info = ExchangeInfo()
         var hasMarkets = false
@@ -52,6 +53,11 @@ package struct ExchangeInfo: Sendable, Equatable {
                     try unsafe Self.readMarkets(&cursor, into: &info)
                 } else if unsafe isList && key.equals("rateLimits") {
                     try unsafe Self.readLimits(&cursor, into: &info)
+                } else if unsafe key.equals("data") && cursor.peek() == 0x7B {
+                    hasMarkets = try unsafe Self.readTurkishList(&cursor, into: &info) || hasMarkets
+                } else if unsafe key.equals("code"), let code = unsafe cursor.integer() {
+                    // A failure of the enveloped API comes with HTTP 200.
+                    guard code == 0 else { throw .missingField("symbols") }
                 } else {
                     try unsafe cursor.skipValue()
                 }
@@ -87,6 +93,51 @@ package struct ExchangeInfo: Sendable, Equatable {
             guard !market.symbol.isEmpty else { throw .missingField("symbol") }
             info.markets.append(market)
         }
+    }
+
+    /// Binance TR's `data`: symbols are `BTC_TRY`, streams and books know them as `BTCTRY`.
+    ///
+    /// Only type 1 is matched on the engine whose books are asked for.
+    private static func readTurkishList(_ cursor: inout JSONCursor, into info: inout ExchangeInfo)
+        throws(WireError) -> Bool
+    {
+        var hasList = false
+        try unsafe cursor.expect(0x7B)
+        var isFirst = true
+        while try unsafe cursor.nextField(&isFirst) {
+            guard try unsafe cursor.key().equals("list"), unsafe cursor.peek() == 0x5B else {
+                try unsafe cursor.skipValue()
+                continue
+            }
+            hasList = true
+            try unsafe cursor.expect(0x5B)
+            var isFirstMarket = true
+            while try unsafe cursor.nextElement(&isFirstMarket) {
+                info.markets.append(try unsafe turkishMarket(&cursor))
+            }
+        }
+        return hasList
+    }
+
+    private static func turkishMarket(_ cursor: inout JSONCursor) throws(WireError) -> Market {
+        var (symbol, type, trades) = ("", Int64(1), Int64(1))
+        try unsafe cursor.expect(0x7B)
+        var isFirst = true
+        while try unsafe cursor.nextField(&isFirst) {
+            let key = try unsafe cursor.key()
+            if unsafe key.equals("symbol") && cursor.peek() == 0x22 {
+                symbol = try unsafe cursor.text().string.filter { $0 != "_" }
+            } else if unsafe key.equals("type"), let value = unsafe cursor.integer() {
+                type = value
+            } else if unsafe key.equals("spotTradingEnable"), let value = unsafe cursor.integer() {
+                trades = value
+            } else {
+                try unsafe cursor.skipValue()
+            }
+        }
+        guard !symbol.isEmpty else { throw .missingField("symbol") }
+        return Market(
+            symbol: symbol, status: type != 1 ? "OTHER_PLATFORM" : trades == 1 ? "TRADING" : "BREAK")
     }
 
     private static func readLimits(_ cursor: inout JSONCursor, into info: inout ExchangeInfo)

@@ -15,8 +15,12 @@ extension Exchange {
             weight: snapshotWeight(limit: limit))
     }
 
-    /// Asks for all markets, or on spot-like venues for one.
+    /// Asks for all markets, or on spot-like venues for one; on Binance TR always for the list of its own API.
     package func exchangeInfoRequest(market: String? = nil) -> RESTRequest {
+        if let marketListBaseURL {
+            return RESTRequest(
+                url: "\(marketListBaseURL)/open/v1/common/symbols", weight: exchangeInfoWeight)
+        }
         var url = "\(restBaseURL)\(apiPath)/exchangeInfo"
         if let market, apiPath == "/api/v3" {
             url += "?symbol=\(Self.percentEncoded(Self.canonicalMarket(market)))"

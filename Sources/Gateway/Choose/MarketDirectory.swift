@@ -1,3 +1,4 @@
+internal import Binance
 internal import DepthCacheAPI
 
 /// Which exchanges and markets exist, as far as is known; what is not known is not refused.
@@ -7,14 +8,7 @@ struct MarketDirectory: Sendable {
     /// By exchange in lower case; absent until a list has been published.
     var markets: [String: MarketList] = [:]
 
-    init(exchanges: [String] = Self.allExchanges) { self.exchanges = exchanges }
-
-    static let allExchanges = [
-        "binance.com", "binance.com-coin_futures", "binance.com-futures", "binance.com-futures-testnet",
-        "binance.com-isolated_margin", "binance.com-isolated_margin-testnet", "binance.com-margin",
-        "binance.com-margin-testnet", "binance.com-testnet", "binance.com-vanilla-options",
-        "binance.com-vanilla-options-testnet", "binance.us", "trbinance.com",
-    ]
+    init(exchanges: [String] = ExchangeDirectory().names) { self.exchanges = exchanges }
 
     /// Why `exchange` cannot be meant; nil if it is known.
     func problem(exchange: String) -> ParameterProblem? {

@@ -237,6 +237,7 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
                 owedPong = nil
                 send(opcode: WebSocketFrame.pong, unsafe [UInt8](payload))
             }
+            unsafe delegate?.didReceivePing(payload, on: self)
         case WebSocketFrame.pong: unsafe delegate?.didReceivePong(payload, on: self)
         case WebSocketFrame.close:
             if payload.count >= 2 { closeCode = unsafe Int(payload[0]) << 8 | Int(payload[1]) }

@@ -24,12 +24,15 @@ package protocol WebSocketDelegate: AnyObject, Sendable {
     /// One whole message; the bytes are valid during the call only.
     func didReceive(_ message: UnsafeRawBufferPointer, isText: Bool, on socket: WebSocket)
     func didReceivePong(_ payload: UnsafeRawBufferPointer, on socket: WebSocket)
+    /// The pong goes out by itself.
+    func didReceivePing(_ payload: UnsafeRawBufferPointer, on socket: WebSocket)
     func didClose(_ reason: WebSocketCloseReason, on socket: WebSocket)
 }
 
 extension WebSocketDelegate {
     package func didOpen(_ socket: WebSocket) {}
     package func didReceivePong(_ payload: UnsafeRawBufferPointer, on socket: WebSocket) {}
+    package func didReceivePing(_ payload: UnsafeRawBufferPointer, on socket: WebSocket) {}
 }
 
 /// Decides, on the loop's thread, whether a request may become a WebSocket.

@@ -1,6 +1,8 @@
 /// One diff stream of one market: its name, its speed and the changes that wait for its next frame.
 final class DepthStream {
     let name: String
+    /// The market that it belongs to.
+    let symbol: String
     /// Microseconds between frames; 0 means that every event goes out at once.
     let interval: Int64
     /// What a frame of a combined connection begins with.
@@ -10,8 +12,9 @@ final class DepthStream {
     private var positions: [Int64: Int] = [:]
     private(set) var flushDue: Int64 = 0
 
-    init(name: String, milliseconds: Int) {
+    init(name: String, symbol: String, milliseconds: Int) {
         self.name = name
+        self.symbol = symbol
         // The base of the market is the 100 ms stream: it is not merged again.
         interval = milliseconds <= 100 ? 0 : Int64(milliseconds) * 1000
         combinedPrefix = Array("{\"stream\":\"\(name)\",\"data\":".utf8)

@@ -120,6 +120,8 @@ extension ExchangeEngine {
         case .idreset:
             if !market.resetIDs(to: 1000) { effect.skipped = "a recording keeps its ids" }
             (effect.first, effect.last) = (effect.last, market.lastID)
+        case .expire:
+            if expire(market) == nil { effect.skipped = "no contract that can expire" }
         case .garbage: sendGarbage(request, to: market, at: now)
         case .gap:
             for index in 0..<request.count {

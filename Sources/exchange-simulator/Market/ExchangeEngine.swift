@@ -12,6 +12,8 @@ struct EngineSettings: Sendable {
     var pace = 1.0
     var loopsReplays = false
     var weightLimit: Int?
+    /// For so long the options exchange gives out the same snapshot of a symbol.
+    var cacheSeconds = 0
 }
 
 /// One exchange: its markets, their streams and the clock that drives them.
@@ -26,6 +28,10 @@ final class ExchangeEngine {
     private var streams: [String: DepthStream] = [:]
     private var active: [Market] = []
     private var renderer = EventRenderer()
+    /// The source of ids, if the symbols share one.
+    private let counter: IDCounter?
+    /// When the next contract expires, in milliseconds.
+    private var nextExpiry: Int64 = .max
     /// The time of the last tick, in microseconds.
     private(set) var now: Int64 = 0
     private(set) var eventCount = 0
@@ -39,25 +45,16 @@ final class ExchangeEngine {
     init(_ exchange: Exchange, settings: EngineSettings, recordings: [Recording] = []) {
         self.exchange = exchange
         self.settings = settings
-        let counter =
+        counter =
             exchange.kind.chainsByPreviousID
             ? IDCounter(startingAt: exchange.firstID, seed: settings.seed) : nil
         let replayed = recordings.filter { $0.exchange == exchange.name }
         let names = exchange.syntheticSymbols(count: settings.symbolCount)
         for (index, symbol) in (names + [exchange.brokenSymbol]).enumerated() {
             guard !replayed.contains(where: { $0.symbol == symbol }) else { continue }
-            let seed = SeededRandom.seed(settings.seed, exchange.name + "/" + symbol)
             let isQuiet = index >= names.count - settings.quietCount
-            let rate = isQuiet ? 0 : settings.ratePerSecond
-            let market = Market(
-                symbol: symbol, exchange: exchange,
-                source: SyntheticSource(
-                    shape: .of(symbol, kind: exchange.kind), depth: settings.depth,
-                    driftPerEvent: rate > 0 ? settings.driftPerSecond / rate : 0, seed: seed),
-                ratePerSecond: rate, counter: counter, seed: seed)
-            market.changesPerEvent = settings.changesPerEvent
-            market.isTrading = index < names.count
-            markets[symbol] = market
+            addSynthetic(symbol, ratePerSecond: isQuiet ? 0 : settings.ratePerSecond)
+            markets[symbol]?.isTrading = index < names.count
         }
         for recording in replayed {
             markets[recording.symbol] = Market(
@@ -70,6 +67,34 @@ final class ExchangeEngine {
             symbols.append(recording.symbol)
         }
         symbols.append(exchange.brokenSymbol)
+        nextExpiry = markets.values.compactMap(\.expiry).min() ?? .max
+    }
+
+    private func addSynthetic(_ symbol: String, ratePerSecond rate: Double) {
+        let seed = SeededRandom.seed(settings.seed, exchange.name + "/" + symbol)
+        let market = Market(
+            symbol: symbol, exchange: exchange,
+            source: SyntheticSource(
+                shape: .of(symbol, kind: exchange.kind), depth: settings.depth,
+                driftPerEvent: rate > 0 ? settings.driftPerSecond / rate : 0, seed: seed),
+            ratePerSecond: rate, counter: counter, seed: seed)
+        market.changesPerEvent = settings.changesPerEvent
+        if exchange.kind == .options { market.cacheMicroseconds = Int64(settings.cacheSeconds) * 1_000_000 }
+        markets[symbol] = market
+    }
+
+    /// Ends a contract: it is listed no more, REST does not know it and its streams are silent for ever.
+    ///
+    /// The same contract of the next day takes its place; returns that one's symbol.
+    @discardableResult func expire(_ market: Market) -> String? {
+        guard let next = Expiry.successor(of: market.symbol), markets[next] == nil else { return nil }
+        market.isTrading = false
+        markets[market.symbol] = nil
+        active.removeAll { $0 === market }
+        addSynthetic(next, ratePerSecond: settings.ratePerSecond)
+        symbols = symbols.map { $0 == market.symbol ? next : $0 }
+        nextExpiry = markets.values.compactMap(\.expiry).min() ?? .max
+        return next
     }
 
     /// The stream of that name, made at its first mention; nil if there is no such stream.
@@ -81,7 +106,7 @@ final class ExchangeEngine {
             let milliseconds = exchange.kind.speeds[String(name[name.index(after: mark)...])]
         else { return nil }
         if let known = streams[name] { return (known, market) }
-        let stream = DepthStream(name: name, milliseconds: milliseconds)
+        let stream = DepthStream(name: name, symbol: market.symbol, milliseconds: milliseconds)
         streams[name] = stream
         return (stream, market)
     }
@@ -97,16 +122,22 @@ final class ExchangeEngine {
     }
 
     func unsubscribe(_ subscriber: any StreamSubscriber, from name: String) {
-        guard let (stream, market) = stream(name) else { return }
+        // A stream outlives its contract.
+        guard let stream = streams[name] else { return }
         stream.subscribers.removeAll { $0 === subscriber }
         guard stream.subscribers.isEmpty else { return }
         _ = stream.take()
-        market.streams.removeAll { $0 === stream }
+        markets[stream.symbol]?.streams.removeAll { $0 === stream }
     }
 
     /// Lets everything happen that is due.
     func tick(at microseconds: Int64) {
         now = microseconds
+        if microseconds / 1000 >= nextExpiry {
+            for market in Array(markets.values) where (market.expiry ?? .max) <= microseconds / 1000 {
+                expire(market)
+            }
+        }
         for market in active {
             var budget = 1000
             while let due = market.due, due <= microseconds, budget > 0 {

@@ -56,6 +56,10 @@ final class Market {
     var slowMilliseconds = 0
     var staleUntil: Int64 = 0
     var staleMilliseconds = 0
+    /// For so long a snapshot is given out again; 0 where REST shows the book of the moment.
+    var cacheMicroseconds: Int64 = 0
+    /// When the contract ends, in milliseconds; nil for markets without an end.
+    private(set) lazy var expiry = kind == .options ? Expiry.milliseconds(of: symbol) : nil
 
     /// A synthetic market; `counter` is the exchange's, if its symbols share one.
     init(
@@ -161,6 +165,10 @@ final class Market {
             let id = history.lastID(at: microseconds / 1000 - Int64(staleMilliseconds))
             if let book = history.book(at: id, from: book) { return cut(book, id, limit) }
         }
+        if cacheMicroseconds > 0 {
+            let id = history.lastID(at: cacheTime(at: microseconds) / 1000)
+            if let book = history.book(at: id, from: book) { return cut(book, id, limit) }
+        }
         guard case .synthetic = source, nextDue != nil else { return cut(book, lastID, limit) }
         if pending == nil {
             pending = upcoming(at: microseconds)
@@ -177,6 +185,12 @@ final class Market {
             shownID = pending.first - 1
         }
         return cut(prefix(of: pending, upTo: shownID), shownID, limit)
+    }
+
+    /// When the cached snapshot of that time was made: each symbol has its own beat.
+    private func cacheTime(at microseconds: Int64) -> Int64 {
+        let phase = Int64(truncatingIfNeeded: SeededRandom.seed(3, symbol) % UInt64(cacheMicroseconds))
+        return (microseconds - phase) / cacheMicroseconds * cacheMicroseconds + phase
     }
 
     private func prefix(of event: MarketEvent, upTo id: Int64) -> MarketBook {

@@ -13,8 +13,9 @@ struct ExchangeInfoWriter {
             ",\"rateLimits\":[{\"rateLimitType\":\"REQUEST_WEIGHT\",\"interval\":\"MINUTE\",\"intervalNum\":1,\"limit\":\(weightLimit)}"
         )
         if kind == .spot {
-            writer.literal(
-                ",{\"rateLimitType\":\"RAW_REQUESTS\",\"interval\":\"MINUTE\",\"intervalNum\":5,\"limit\":300000}"
+            let rawRequests = engine.exchange.name == "binance.us" ? 61_000 : 300_000
+            writer.raw(
+                ",{\"rateLimitType\":\"RAW_REQUESTS\",\"interval\":\"MINUTE\",\"intervalNum\":5,\"limit\":\(rawRequests)}"
             )
         }
         writer.literal("],\"exchangeFilters\":[]")
@@ -52,7 +53,7 @@ struct ExchangeInfoWriter {
         case .options:
             let parts = name.split(separator: "-")
             writer.raw(
-                ",\"underlying\":\"\(parts.first ?? "")USDT\",\"side\":\"CALL\",\"strikePrice\":\"\(parts.count > 2 ? parts[2] : "0")\",\"unit\":1,\"expiryDate\":1924761600000,\"status\":\"\(market.isTrading ? "TRADING" : "CLOSE")\",\"priceScale\":\(market.format.priceScale),\"quantityScale\":\(market.format.quantityScale)"
+                ",\"underlying\":\"\(parts.first ?? "")USDT\",\"side\":\"CALL\",\"strikePrice\":\"\(parts.count > 2 ? parts[2] : "0")\",\"unit\":1,\"expiryDate\":\(market.expiry ?? 0),\"status\":\"\(market.isTrading ? "TRADING" : "CLOSE")\",\"priceScale\":\(market.format.priceScale),\"quantityScale\":\(market.format.quantityScale)"
             )
         }
         let tick = DecimalFormat.text(1, scale: market.format.priceScale)

@@ -5,7 +5,7 @@ enum Fault: String, CaseIterable {
     case tooManyRequests = "429"
     case banned = "418"
     case unavailable = "503"
-    case halt, resume
+    case halt, resume, expire
 
     /// Whether it concerns the whole exchange and no single market.
     var isExchangeWide: Bool {

@@ -74,8 +74,12 @@ actor SimulatorServer {
         sockets[delegate]?.session?.receive(bytes, at: Self.now)
     }
 
-    fileprivate func receivedPong(_ delegate: ObjectIdentifier) {
-        sockets[delegate]?.session?.receivePong(at: Self.now)
+    fileprivate func receivedPong(_ delegate: ObjectIdentifier, _ payload: [UInt8]) {
+        sockets[delegate]?.session?.receivePong(payload, at: Self.now)
+    }
+
+    fileprivate func receivedPing(_ delegate: ObjectIdentifier) {
+        sockets[delegate]?.session?.receivePing(at: Self.now)
     }
 
     fileprivate func closed(_ delegate: ObjectIdentifier) {
@@ -130,7 +134,12 @@ private final class SimulatedSocket: WebSocketDelegate {
     }
 
     func didReceivePong(_ payload: UnsafeRawBufferPointer, on socket: WebSocket) {
-        server.assumeIsolated { $0.receivedPong(id) }
+        let bytes = unsafe Array(payload)
+        server.assumeIsolated { $0.receivedPong(id, bytes) }
+    }
+
+    func didReceivePing(_ payload: UnsafeRawBufferPointer, on socket: WebSocket) {
+        server.assumeIsolated { $0.receivedPing(id) }
     }
 
     func didClose(_ reason: WebSocketCloseReason, on socket: WebSocket) {

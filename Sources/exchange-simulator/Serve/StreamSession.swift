@@ -24,11 +24,17 @@ final class StreamSession: StreamSubscriber {
     private var stalledUntil: Int64 = 0
     private let pingMicroseconds: Int64
     private var nextPing: Int64 = 0
-    /// When the oldest ping went out that no pong has answered.
-    private var awaitsPongSince: Int64?
+    /// The pings that no pong has answered, oldest first.
+    private var unanswered: [(payload: [UInt8], since: Int64)] = []
+    private let lifetimeMicroseconds: Int64
+    private var endsAt: Int64 = .max
     private(set) var isOver = false
 
-    init(_ engine: ExchangeEngine, wire: any SessionWire, path: StreamPath, pingSeconds: Int? = nil) {
+    init(
+        _ engine: ExchangeEngine, wire: any SessionWire, path: StreamPath, pingSeconds: Int? = nil,
+        lifetimeSeconds: Int = 86_400
+    ) {
+        lifetimeMicroseconds = Int64(lifetimeSeconds) * 1_000_000
         pingMicroseconds = Int64(pingSeconds ?? engine.exchange.pingSeconds) * 1_000_000
         self.engine = engine
         self.wire = wire
@@ -41,28 +47,42 @@ final class StreamSession: StreamSubscriber {
     /// Subscribes to the streams named in the URL.
     func open(_ names: [String], at microseconds: Int64) {
         nextPing = microseconds + pingMicroseconds
+        endsAt = microseconds + lifetimeMicroseconds
         for name in names { add(name, at: microseconds) }
     }
 
     /// Pings when it is time, and ends a connection whose client has stopped answering.
     func keepAlive(at microseconds: Int64) {
         guard !isOver, microseconds >= stalledUntil else { return }
-        if let since = awaitsPongSince, microseconds - since > Int64(engine.exchange.pongSeconds) * 1_000_000
+        if let oldest = unanswered.first,
+            microseconds - oldest.since > Int64(engine.exchange.pongSeconds) * 1_000_000
         {
-            end()
-            wire?.close(code: 1008, reason: "Pong timeout")
-            return
+            return finish(code: 1008, reason: "Pong timeout")
         }
+        if microseconds >= endsAt { return finish(code: 1001, reason: "Connection lifetime is over") }
         guard microseconds >= nextPing else { return }
         nextPing = microseconds + pingMicroseconds
-        awaitsPongSince = awaitsPongSince ?? microseconds
-        wire?.ping(Array(String(microseconds / 1000).utf8))
+        let payload = Array(String(microseconds / 1000).utf8)
+        unanswered.append((payload, microseconds))
+        wire?.ping(payload)
     }
 
-    /// Takes a pong; it counts as a message.
-    func receivePong(at microseconds: Int64) {
-        awaitsPongSince = nil
+    /// Takes a pong; it counts as a message, and proves life only if it carries what a ping of ours did.
+    func receivePong(_ payload: [UInt8], at microseconds: Int64) {
+        if let index = unanswered.firstIndex(where: { $0.payload == payload }) {
+            unanswered.removeFirst(index + 1)
+        }
         _ = countMessage(at: microseconds)
+    }
+
+    /// Takes a ping, which the transport answers; it counts as a message.
+    func receivePing(at microseconds: Int64) {
+        if !isOver { _ = countMessage(at: microseconds) }
+    }
+
+    private func finish(code: UInt16, reason: String) {
+        end()
+        wire?.close(code: code, reason: reason)
     }
 
     private func add(_ name: String, at microseconds: Int64) {
@@ -82,8 +102,7 @@ final class StreamSession: StreamSubscriber {
     /// Counts a message of any kind, pongs and pings included; one too many ends the connection.
     func countMessage(at microseconds: Int64) -> Bool {
         if meter.allows(at: microseconds) { return true }
-        end()
-        wire?.close(code: 1008, reason: "Too many requests")
+        finish(code: 1008, reason: "Too many requests")
         return false
     }
 

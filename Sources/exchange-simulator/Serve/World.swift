@@ -145,7 +145,9 @@ final class World {
             venue.attempts.allows(at: microseconds), microseconds >= venue.engine.refusesUntil,
             stream.streams.count <= venue.engine.exchange.streamsPerConnection
         else { return nil }
-        let session = StreamSession(venue.engine, wire: wire, path: stream, pingSeconds: options.pingSeconds)
+        let session = StreamSession(
+            venue.engine, wire: wire, path: stream, pingSeconds: options.pingSeconds,
+            lifetimeSeconds: options.lifetimeSeconds)
         venue.sessions[ObjectIdentifier(session)] = session
         venue.acceptCount += 1
         session.open(stream.streams, at: microseconds)
