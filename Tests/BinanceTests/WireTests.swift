@@ -144,27 +144,6 @@ struct WireTests {
         #expect(failure(418, "") == .wait(milliseconds: 120_000, isBan: true))
     }
 
-    @Test func `weight is spent up to the share and comes back with the minute`() {
-        var weight = RequestWeight(limitPerMinute: 100)
-        #expect(weight.reserve(50, nowMilliseconds: 60_600) == .granted)
-        weight.observe(reserved: 50, usedWeight: 70, nowMilliseconds: 60_700)
-        #expect(weight.reserve(16, nowMilliseconds: 60_800) == .wait(milliseconds: 59_700))
-        #expect(weight.reserve(15, nowMilliseconds: 60_800) == .granted)
-        #expect(weight.reserve(16, nowMilliseconds: 120_500) == .granted)
-    }
-
-    @Test func `absurd weights are neither believed nor added up past the end of numbers`() {
-        let told = RequestWeight.usedWeight { $0 == "x-mbx-used-weight-1m" ? "9223372036854775807" : nil }
-        #expect(told == RequestWeight.most)
-        var weight = RequestWeight(limitPerMinute: .max)
-        #expect(weight.reserve(.max, nowMilliseconds: 60_600) == .granted)
-        weight.observe(reserved: 5, usedWeight: .max, nowMilliseconds: 60_700)
-        #expect(weight.reserve(.max, nowMilliseconds: 60_800) == .wait(milliseconds: 59_700))
-        weight.setLimit(.max)
-        weight.observe(reserved: .max, usedWeight: .min, nowMilliseconds: 60_900)
-        #expect(weight.reserve(50, nowMilliseconds: 120_700) == .granted)
-    }
-
     @Test func `the table names streams, requests and costs`() throws {
         let spot = try #require(ExchangeDirectory()[name: "binance.com"])
         #expect(spot.depthStream("BTCUSDT") == "btcusdt@depth@100ms")

@@ -20,6 +20,9 @@ struct SnapshotOrder: Sendable {
         /// A served book that is compared with the exchange's.
         case audit
 
+        /// Whether a book is dark, or doomed, until this is answered.
+        var isFirstCopy: Bool { self <= .status }
+
         static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
     }
 
@@ -105,9 +108,9 @@ final class SnapshotDesk: Sendable {
     func run() async {
         await withDiscardingTaskGroup { group in
             for await _ in signal {
-                while let (order, request) = next() {
+                while let (order, request, reservation) = next() {
                     group.addTask {
-                        order.completion(await self.fetch(order, request))
+                        order.completion(await self.fetch(order, request, reservation))
                         self.state.withLock { $0.running -= 1 }
                         self.wake.yield()
                     }
@@ -135,7 +138,7 @@ final class SnapshotDesk: Sendable {
     }
 
     /// The most urgent order that may go now.
-    private func next() -> (SnapshotOrder, RESTRequest)? {
+    private func next() -> (SnapshotOrder, RESTRequest, RequestWeight.Reservation)? {
         let now = clock.now
         return state.withLock { state in
             guard state.running < Self.parallelRequests else { return nil }
@@ -149,13 +152,15 @@ final class SnapshotDesk: Sendable {
             let order = state.orders[index]
             let request = request(for: order)
             let permission = weight.withLock {
-                $0.reserve(request.weight, nowMilliseconds: WallClock.milliseconds)
+                $0.reserve(
+                    request.weight, order.purpose.isFirstCopy ? .first : .other,
+                    nowMilliseconds: WallClock.milliseconds)
             }
-            guard permission == .granted else { return nil }
+            guard case .granted(let reservation) = permission else { return nil }
             state.rations[order.purpose]?.take(request.weight, now: now)
             state.orders.remove(at: index)
             state.running += 1
-            return (order, request)
+            return (order, request, reservation)
         }
     }
 
@@ -170,15 +175,18 @@ final class SnapshotDesk: Sendable {
         }
     }
 
-    private func fetch(_ order: SnapshotOrder, _ request: RESTRequest) async -> SnapshotOutcome {
+    private func fetch(
+        _ order: SnapshotOrder, _ request: RESTRequest, _ reservation: RequestWeight.Reservation
+    ) async -> SnapshotOutcome {
         var call = HTTPClientRequest(url: request.url, tls: TLSClientSettings(authorityFile: exchange.caFile))
         call.timeout = .seconds(20)
         let response: HTTPClientResponse
+        let sent = WallClock.milliseconds
         do {
             response = try await http.send(call)
         } catch {
             weight.withLock {
-                $0.observe(reserved: request.weight, usedWeight: nil, nowMilliseconds: WallClock.milliseconds)
+                $0.observe(reservation, usedWeight: nil, nowMilliseconds: WallClock.milliseconds)
             }
             return failed(.exchangeUnreachable, "\(exchange.restBaseURL): \(error)", order)
         }
@@ -193,7 +201,8 @@ final class SnapshotDesk: Sendable {
                 body: response.body,
                 nowMilliseconds: now)
         weight.withLock {
-            $0.observe(reserved: request.weight, usedWeight: used, failure: failure, nowMilliseconds: now)
+            $0.observe(date: response.headers.value(of: "date"), sent: sent, received: now)
+            $0.observe(reservation, usedWeight: used, failure: failure, nowMilliseconds: now)
         }
         if let failure { return judged(failure, order) }
         state.withLock { $0.answeredAt = clock.now }
