@@ -17,11 +17,11 @@ struct BookLinesTests {
             #expect(duty.isOpen)
             duty.load(id: 100)
             loop.acknowledge(second, now: .seconds(1))
-            expect(duty, "Synchronized, 2 trusted, 0 restarts")
-            loop.drop(first, reason: "gone", delay: nil)
-            expect(duty, "Synchronized, 1 trusted, 0 restarts")
-            loop.drop(second, reason: "gone", delay: nil)
-            expect(duty, "Disconnected, 0 trusted, 1 restarts")
+            expectBook(duty, "Synchronized, 2 trusted, 0 restarts")
+            loop.drop(first, .failed("gone"))
+            expectBook(duty, "Synchronized, 1 trusted, 0 restarts")
+            loop.drop(second, .failed("gone"))
+            expectBook(duty, "Disconnected, 0 trusted, 1 restarts")
         }
     }
 
@@ -30,9 +30,9 @@ struct BookLinesTests {
             loop.acknowledge(duty.lines[0].feed, now: .zero)
             duty.load(id: 100)
             duty.lines[0].feed.trust.set(false)
-            expect(duty, "Synchronized, 0 trusted, 0 restarts")
+            expectBook(duty, "Synchronized, 0 trusted, 0 restarts")
             loop.acknowledge(duty.lines[1].feed, now: .zero)
-            expect(duty, "Synchronized, 1 trusted, 0 restarts")
+            expectBook(duty, "Synchronized, 1 trusted, 0 restarts")
         }
     }
 
@@ -43,14 +43,14 @@ struct BookLinesTests {
             for line in duty.lines { loop.acknowledge(line.feed, now: .zero) }
             duty.load(id: 100)
             loop.hear("{\"stream\":\"\(duty.book.stream)\",\"data\":{\"e\":\"depthUpd", duty.lines[0].feed)
-            expect(duty, "Synchronized, 1 trusted, 0 restarts")
+            expectBook(duty, "Synchronized, 1 trusted, 0 restarts")
             loop.acknowledge(duty.lines[0].feed, now: .seconds(2))  // UNSUBSCRIBE
-            expect(duty, "Synchronized, 1 trusted, 0 restarts")
+            expectBook(duty, "Synchronized, 1 trusted, 0 restarts")
             loop.acknowledge(duty.lines[0].feed, now: .seconds(4))  // SUBSCRIBE
-            expect(duty, "Synchronized, 2 trusted, 0 restarts")
+            expectBook(duty, "Synchronized, 2 trusted, 0 restarts")
             loop.hear("garbage", duty.lines[0].feed)
             loop.hear("garbage", duty.lines[1].feed)
-            expect(duty, "MalformedData, 1 trusted, 1 restarts")
+            expectBook(duty, "MalformedData, 1 trusted, 1 restarts")
         }
     }
 }
@@ -70,7 +70,8 @@ func withLines(
         clock: clock, metrics: metrics)
     let venue = Venue(exchange: exchange, desk: desk, metrics: metrics)
     let loop = FeedLoop(
-        loop: try EventLoop(name: "lines"), clock: clock, board: ReportBoard(), laneCount: laneCount)
+        loop: try EventLoop(name: "lines"), clock: clock, board: ReportBoard(),
+        settings: LineSettings(lanes: laneCount))
     let id = BookID(venue: "binance.com", market: "BTCUSDT", intervalMilliseconds: 100)
     let book = KeptBook(id: id, stream: "btcusdt@depth@100ms", rule: exchange.sequenceRule)
     await loop.run { loop in
@@ -86,7 +87,7 @@ func withLines(
 }
 
 /// Apart from `#expect`, which would look into the book, as no one may, to show what it found.
-private func expect(_ duty: BookDuty, _ wanted: String, at place: SourceLocation = #_sourceLocation) {
+func expectBook(_ duty: BookDuty, _ wanted: String, at place: SourceLocation = #_sourceLocation) {
     let trusted = duty.book.state.withLock { state in state.trust.feeds.count { $0.saysTrusted } }
     let report = duty.book.report
     let found = "\(report.reason), \(trusted) trusted, \(report.restarts) restarts"

@@ -12,6 +12,13 @@ struct FeedMachineTests {
         return machine
     }
 
+    /// An open machine whose only stream is acknowledged.
+    private func acknowledged() -> FeedMachine {
+        var machine = open(1)
+        _ = machine.replied(id: sends(machine.tick(now: .zero))[0].1, error: nil, now: .zero)
+        return machine
+    }
+
     private func sends(_ actions: [FeedMachine.Action]) -> [(FeedMachine.Method, Int64, [String])] {
         actions.compactMap {
             if case .send(let method, let id, let streams) = $0 { (method, id, streams) } else { nil }
@@ -33,7 +40,7 @@ struct FeedMachineTests {
             for action in machine.tick(now: now) {
                 sent.append(now)
                 guard case .send(.subscribe, let id, let streams) = action else { continue }
-                #expect(streams.count <= 100)
+                #expect(streams.count <= 200)
                 seen.formUnion(streams)
                 #expect(machine.replied(id: id, error: nil, now: now) == [.subscribed(streams)])
             }
@@ -49,7 +56,7 @@ struct FeedMachineTests {
         #expect(machine.tick(now: .milliseconds(4999)).isEmpty)
         #expect(machine.tick(now: .seconds(5)) == [.ping])
         #expect(machine.tick(now: .milliseconds(9999)).isEmpty)
-        #expect(machine.tick(now: .seconds(10)) == [.close(reason: "nothing received for 10 s")])
+        #expect(machine.tick(now: .seconds(10)) == [.close(.silent(.seconds(10)))])
         machine.closed(now: .seconds(10))
         #expect(machine.tick(now: .seconds(10)).isEmpty)
         #expect(machine.tick(now: .seconds(11)) == [.connect])
@@ -60,10 +67,10 @@ struct FeedMachineTests {
         let first = sends(machine.tick(now: .zero))[0]
         _ = machine.replied(id: first.1, error: nil, now: .zero)
         machine.remove("s1")
-        machine.closed(now: .seconds(1), delay: .zero)
-        #expect(machine.tick(now: .seconds(1)) == [.connect])
-        machine.opened(now: .seconds(1))
-        #expect(sends(machine.tick(now: .seconds(1)))[0].2 == ["s0", "s2"])
+        machine.closed(now: .seconds(1))
+        #expect(machine.tick(now: .seconds(2)) == [.connect])
+        machine.opened(now: .seconds(2))
+        #expect(sends(machine.tick(now: .seconds(2)))[0].2 == ["s0", "s2"])
     }
 
     @Test
@@ -125,7 +132,54 @@ struct FeedMachineTests {
         var machine = open(1)
         _ = machine.tick(now: .zero)
         machine.received(now: .seconds(9))
-        #expect(machine.tick(now: .seconds(10)) == [.close(reason: "a subscription was not acknowledged")])
+        #expect(machine.tick(now: .seconds(10)) == [.close(.notAcknowledged)])
+    }
+
+    @Test func `a connection that lived is opened again at once and one that did not waits longer each time`()
+    {
+        var machine = open(500)
+        machine.closed(now: .seconds(10))
+        #expect(machine.tick(now: .milliseconds(10_250)) == [.connect])
+        machine.opened(now: .milliseconds(10_500))
+        #expect(sends(machine.tick(now: .milliseconds(10_500))).map(\.2.count) == [200, 200, 100])
+        machine.closed(now: .seconds(11))
+        #expect(machine.tick(now: .milliseconds(11_249)).isEmpty)
+        #expect(machine.tick(now: .milliseconds(11_500)) == [.connect])
+        machine.opened(now: .milliseconds(11_600))
+        machine.closed(now: .seconds(12))
+        #expect(machine.tick(now: .milliseconds(12_499)).isEmpty)
+    }
+
+    @Test
+    func `a replacement is asked for at a time of its own before the exchange's limit, and again later`() {
+        var starts: Set<Duration> = []
+        for _ in 0..<20 {
+            var machine = acknowledged()
+            var now = Duration.seconds(23 * 3600 + 1200 - 1)
+            machine.received(now: now)
+            #expect(!machine.tick(now: now).contains(.replace(.lifetime)))
+            while now <= .seconds(23 * 3600 + 1800) {
+                machine.received(now: now)
+                if machine.tick(now: now).contains(.replace(.lifetime)) { break }
+                now += .seconds(1)
+            }
+            starts.insert(now)
+            #expect(now <= .seconds(23 * 3600 + 1800))
+            machine.received(now: now + .seconds(90))
+            #expect(!machine.tick(now: now + .seconds(89)).contains(.replace(.lifetime)))
+            #expect(machine.tick(now: now + .seconds(90)).contains(.replace(.lifetime)))
+        }
+        #expect(starts.count > 5)
+    }
+
+    @Test func `an announced shutdown replaces at once, but not a connection that has only begun`() {
+        var machine = acknowledged()
+        machine.mustBeReplaced(.serverShutdown, now: .seconds(1))
+        #expect(!machine.tick(now: .milliseconds(4999)).contains(.replace(.serverShutdown)))
+        #expect(machine.tick(now: .seconds(5)).contains(.replace(.serverShutdown)))
+        machine.received(now: .seconds(60))
+        machine.mustBeReplaced(.serverShutdown, now: .seconds(60))
+        #expect(machine.tick(now: .seconds(60)).contains(.replace(.serverShutdown)))
     }
 
     @Test func `connection attempts wait longer each time and hold back when the shared limit is reached`() {
@@ -142,43 +196,5 @@ struct FeedMachineTests {
             now = until
             #expect(machine.tick(now: now) == [.connect])
         }
-    }
-}
-
-struct StatusQueueTests {
-    @Test func `only the newest status of a replica is written and an equal one never`() {
-        var queue = StatusQueue<Int>()
-        queue.set(1, for: "a")
-        queue.set(2, for: "a")
-        #expect(queue.take(now: .zero)! == ("a", 2))
-        queue.set(3, for: "a")
-        #expect(queue.take(now: .zero) == nil)
-        queue.finished("a", wrote: 2, now: .zero)
-        #expect(queue.take(now: .zero)! == ("a", 3))
-        queue.finished("a", wrote: 3, now: .zero)
-        queue.set(3, for: "a")
-        #expect(queue.take(now: .zero) == nil)
-    }
-
-    @Test func `no more than twenty writes leave in a second`() {
-        var queue = StatusQueue<Int>()
-        for index in 0..<50 { queue.set(1, for: "r\(index)") }
-        var writes = 0
-        while queue.take(now: .zero) != nil { writes += 1 }
-        #expect(writes == 20)
-        while queue.take(now: .milliseconds(999)) != nil { writes += 1 }
-        #expect(writes == 20)
-        while queue.take(now: .seconds(1)) != nil { writes += 1 }
-        #expect(writes == 40)
-    }
-
-    @Test func `a failed write comes again later with what is true then`() {
-        var queue = StatusQueue<Int>()
-        queue.set(1, for: "a")
-        _ = queue.take(now: .zero)
-        queue.finished("a", wrote: nil, now: .zero)
-        #expect(queue.take(now: .zero) == nil)
-        queue.set(2, for: "a")
-        #expect(queue.take(now: .seconds(1))! == ("a", 2))
     }
 }

@@ -48,17 +48,6 @@ import Testing
         await rig.stop()
     }
 
-    @Test func `a server shutdown moves the books to a new connection`() async throws {
-        let rig = try await Rig()
-        try await synchronized(rig)
-        try await rig.inject("serverShutdown")
-        try await eventually("another connection", within: .seconds(60)) {
-            rig.metric("fathom_worker_feed_connections_total") >= 2 && markets.allSatisfy { rig.isServed($0) }
-        }
-        try await audit(rig)
-        await rig.stop()
-    }
-
     @Test func `an unknown market fails in words and harms no other`() async throws {
         let rig = try await Rig()
         await rig.assign(["BTCUSDT", "NOSUCHCOIN"])

@@ -31,7 +31,9 @@ final class Rig: Sendable {
     }
 
     /// Starts the simulator from the folder in which the tests were built.
-    init(_ arguments: String..., linger: Duration = .seconds(10)) async throws {
+    init(_ arguments: String..., linger: Duration = .seconds(10), lines: LineSettings = LineSettings())
+        async throws
+    {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
         let beside = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
@@ -64,7 +66,7 @@ final class Rig: Sendable {
             weight: Guarded(RequestWeight(limitPerMinute: exchange.weightPerMinute)),
             clock: clock, metrics: metrics)
         let venue = Venue(exchange: exchange, desk: desk, metrics: metrics)
-        loop = FeedLoop(loop: try EventLoop(name: "feed"), clock: clock, board: board)
+        loop = FeedLoop(loop: try EventLoop(name: "feed"), clock: clock, board: board, settings: lines)
         let keeper = ReplicaKeeper(
             incarnation: "this", exchanges: exchanges, venues: ["binance.com": venue], loops: [loop],
             directory: directory, metrics: metrics, clock: clock, linger: linger)

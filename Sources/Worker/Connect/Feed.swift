@@ -15,10 +15,12 @@ final class Venue: Sendable {
     let malformed: Counter
     let connections: Counter
     let lag: Histogram
+    private let metrics: MetricRegistry
 
     init(exchange: Exchange, desk: SnapshotDesk, metrics: MetricRegistry) {
         self.exchange = exchange
         self.desk = desk
+        self.metrics = metrics
         attempts = Guarded(RateWindow(limit: 60, period: .seconds(300)))
         let labels = ["exchange": exchange.name]
         frames = metrics.counter(
@@ -40,9 +42,37 @@ final class Venue: Sendable {
         return settings
     }
 
-    /// Takes one of the connection attempts, if there is one left.
-    func mayConnect(now: Duration) -> Bool { attempts.withLock { $0.hasRoom(now: now) } }
+    /// Whether one of the connection attempts is left, besides `reserve` for more urgent ones.
+    func mayConnect(now: Duration, reserve: Int = 0) -> Bool {
+        attempts.withLock { $0.hasRoom(now: now, reserve: reserve) }
+    }
     func tookAttempt(now: Duration) { attempts.withLock { $0.take(now: now) } }
+
+    func countLoss(_ end: FeedEnd) {
+        metrics.counter(
+            "fathom_worker_feed_losses_total", help: "Connections lost, by cause",
+            labels: ["exchange": exchange.name, "cause": end.label]
+        ).add()
+    }
+
+    func countHandover(_ cause: FeedEnd, isComplete: Bool) {
+        metrics.counter(
+            "fathom_worker_feed_handovers_total",
+            help: "Connections that were to be replaced before they ended, by cause and outcome",
+            labels: [
+                "exchange": exchange.name, "cause": cause.label,
+                "outcome": isComplete ? "completed" : "abandoned",
+            ]
+        ).add()
+    }
+
+    func countRenewal(_ reason: Reason) {
+        metrics.counter(
+            "fathom_worker_lines_renewed_total",
+            help: "Streams asked for anew on one connection while another brought them",
+            labels: ["exchange": exchange.name, "reason": reason.rawValue]
+        ).add()
+    }
 }
 
 /// One connection and the streams it brings; lives on its loop's thread, inside `FeedLoop`.
@@ -50,6 +80,10 @@ final class Feed {
     let venue: Venue
     /// Lines of one book lie on feeds of different lanes, so that no connection brings a stream twice.
     let lane: Int
+    /// The connection that is to take this one's place.
+    var handover: Handover?
+    /// Whether it is still to take another one's place.
+    var isStandIn = false
     let trust: FeedTrust
     var machine: FeedMachine
     var socket: WebSocket?
@@ -61,11 +95,14 @@ final class Feed {
     private let parser = DepthEventParser()
     var event = DepthEvent()
 
-    init(venue: Venue, lane: Int, pulse: LoopPulse) {
+    init(venue: Venue, lane: Int, pulse: LoopPulse, lifetime: Duration) {
         self.venue = venue
         self.lane = lane
         trust = FeedTrust(pulse: pulse)
-        machine = FeedMachine(settings: venue.feedSettings)
+        var settings = venue.feedSettings
+        settings.lifetime = lifetime
+        settings.lifetimeSpread = min(settings.lifetimeSpread, lifetime / 4)
+        machine = FeedMachine(settings: settings)
     }
 
     var hasRoom: Bool { machine.streamCount < venue.exchange.streamsPerConnection }
@@ -89,7 +126,10 @@ final class Feed {
         machine.remove(duty.book.stream)
     }
 
-    func ping(now: Duration) { socket?.ping(Array("\(pings.sent(at: now))".utf8)) }
+    func ping(now: Duration) {
+        let number = pings.sent(at: now)
+        socket?.ping(Array("\(number)".utf8))
+    }
     func ponged(_ number: UInt64?) { if let number { pings.answered(number) } }
     func forgetPings() { pings = PingRecord() }
 
@@ -119,6 +159,14 @@ final class Feed {
     func parse(_ frame: UnsafeRawBufferPointer) throws(WireError) -> WireMessage {
         unsafe try parser.parse(frame.bytes, into: &event)
     }
+}
+
+/// A connection being brought up to take another one's place.
+struct Handover {
+    let successor: Feed
+    let cause: FeedEnd
+    /// After it the old connection stays.
+    let deadline: Duration
 }
 
 /// The pings of one connection, and up to which moment a pong proves that everything sent before has been heard.

@@ -30,7 +30,7 @@ final class FeedEar: WebSocketDelegate {
     func didClose(_ reason: WebSocketCloseReason, on socket: WebSocket) {
         owner.assumeIsolated { owner in
             guard let feed = owner.feed(feed, generation) else { return }
-            owner.drop(feed, reason: reason.description, delay: nil)
+            owner.drop(feed, .failed(reason.description))
         }
     }
 }

@@ -1,16 +1,27 @@
+import Binance
+
 /// One combined connection to an exchange as a pure machine.
 ///
 /// It knows which streams are wanted, which are on the wire, what may be sent when, and whether the peer is alive. Time is a value; the effects are the returned actions.
 struct FeedMachine: Sendable {
     struct Settings: Sendable {
         var messagesPerSecond = 5
-        var streamsPerMessage = 100
+        var streamsPerMessage = SubscriptionMessage.streamsPerMessage
         var pingInterval: Duration = .seconds(5)
         var silenceLimit: Duration = .seconds(10)
         var connectLimit: Duration = .seconds(10)
         var acknowledgeLimit: Duration = .seconds(10)
-        /// Binance ends connections after 24 h; ours are renewed a little earlier.
+        /// Binance ends connections after 24 h; ours are replaced so long after their start, or up to `lifetimeSpread` earlier.
         var lifetime: Duration = .seconds(23 * 3600 + 1800)
+        var lifetimeSpread: Duration = .seconds(600)
+        /// So long after a replacement was asked for it is asked for again.
+        var replacementRetry: Duration = .seconds(90)
+        /// A connection that lived so long was no failure: its loss is answered at once.
+        var stableAfter: Duration = .seconds(10)
+        var firstRetry: Duration = .milliseconds(250)
+        /// A connection that has only begun is not replaced yet, lest an exchange that announces a shutdown to every new
+        /// connection makes us use up the attempts.
+        var leastAge: Duration = .seconds(5)
         var refusedRetry: Duration = .seconds(60)
     }
 
@@ -26,7 +37,9 @@ struct FeedMachine: Sendable {
     enum Action: Equatable, Sendable {
         case connect
         /// Drop the connection; `closed` is to be called at once, nothing of it is believed any more.
-        case close(reason: String)
+        case close(FeedEnd)
+        /// Bring up another connection with the same streams, then close this one.
+        case replace(FeedEnd)
         case send(Method, id: Int64, streams: [String])
         case ping
         /// The exchange acknowledged these streams: their events follow from now on.
@@ -62,6 +75,7 @@ struct FeedMachine: Sendable {
     private var window: RateWindow
     private var lastReceived: Duration = .zero
     private var lastPing: Duration = .zero
+    private var replacement: (at: Duration, cause: FeedEnd)?
 
     init(settings: Settings = Settings()) {
         self.settings = settings
@@ -95,12 +109,30 @@ struct FeedMachine: Sendable {
         lastReceived = now
         lastPing = now
         window = RateWindow(limit: settings.messagesPerSecond, period: .seconds(1))
+        let early = settings.lifetimeSpread * Double.random(in: 0...1)
+        replacement = (now + settings.lifetime - early, .lifetime)
     }
 
-    /// The connection is gone: nothing is on the wire, and the next attempt waits `delay`, or the backoff's turn.
-    mutating func closed(now: Duration, delay: Duration? = nil) {
-        if case .open(let since) = connection, now - since > .seconds(30) { backoff.reset() }
+    /// Another connection is to take this one's place soon.
+    mutating func mustBeReplaced(_ cause: FeedEnd, now: Duration) {
+        guard case .open(let since) = connection, let planned = replacement else { return }
+        replacement = (min(planned.at, max(now, since + settings.leastAge)), cause)
+    }
+
+    /// The replacement cannot begin now and is asked for again after `delay`.
+    mutating func postponeReplacement(by delay: Duration, now: Duration) {
+        if let due = replacement { replacement = (now + delay, due.cause) }
+    }
+
+    /// The connection is gone: nothing is on the wire, and the next attempt comes at once, or when it is the backoff's turn.
+    mutating func closed(now: Duration) {
+        var wait: Duration?
+        if case .open(let since) = connection, now - since >= settings.stableAfter {
+            backoff.reset()
+            wait = settings.firstRetry * Double.random(in: 0..<1)
+        }
         pending = [:]
+        replacement = nil
         for (name, stream) in streams {
             var stream = stream
             stream.wire = .none
@@ -108,7 +140,7 @@ struct FeedMachine: Sendable {
             stream.isRegained = false
             streams[name] = stream.isWanted ? stream : nil
         }
-        connection = streams.isEmpty ? .idle : .waiting(until: now + (delay ?? backoff.next()))
+        connection = streams.isEmpty ? .idle : .waiting(until: now + (wait ?? backoff.next()))
     }
 
     /// A reply to one of our messages; `error` is the exchange's code and text.
@@ -138,10 +170,7 @@ struct FeedMachine: Sendable {
             }
             streams[name] = stream.isWanted || stream.wire != .none ? stream : nil
         }
-        if !live.isEmpty {
-            backoff.reset()
-            actions.append(.subscribed(live))
-        }
+        if !live.isEmpty { actions.append(.subscribed(live)) }
         return actions
     }
 
@@ -163,25 +192,24 @@ struct FeedMachine: Sendable {
             connection = .connecting(since: now)
             return [.connect]
         case .connecting(let since):
-            let isLate = since + settings.connectLimit <= now
-            return isLate
-                ? [.close(reason: "no answer within \(settings.connectLimit.components.seconds) s")] : []
-        case .open(let since): return tickOpen(since: since, now: now)
+            return since + settings.connectLimit <= now ? [.close(.unanswered(settings.connectLimit))] : []
+        case .open: return tickOpen(now: now)
         }
     }
 
-    private mutating func tickOpen(since: Duration, now: Duration) -> [Action] {
-        if streams.isEmpty { return [.close(reason: "no stream is wanted any more")] }
+    private mutating func tickOpen(now: Duration) -> [Action] {
+        if streams.isEmpty { return [.close(.notWanted)] }
         if lastReceived + settings.silenceLimit <= now {
-            return [.close(reason: "nothing received for \(settings.silenceLimit.components.seconds) s")]
-        }
-        if since + settings.lifetime <= now {
-            return [.close(reason: "renewed before the exchange's 24 h limit")]
+            return [.close(.silent(settings.silenceLimit))]
         }
         if pending.values.contains(where: { $0.since + settings.acknowledgeLimit <= now }) {
-            return [.close(reason: "a subscription was not acknowledged")]
+            return [.close(.notAcknowledged)]
         }
         var actions = regained()
+        if let due = replacement, due.at <= now {
+            replacement = (now + settings.replacementRetry, due.cause)
+            actions.append(.replace(due.cause))
+        }
         if lastPing + settings.pingInterval <= now, window.hasRoom(now: now, reserve: 1) {
             actions.append(ping(now: now))
         }

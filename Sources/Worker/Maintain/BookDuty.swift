@@ -45,6 +45,12 @@ final class BookLine {
     var openedAt: Duration = .zero
     /// When it brought an event last, or was acknowledged.
     var lastEvent: Duration = .zero
+    /// With which id its first event ended.
+    var firstID: Int64?
+    /// Since when other lines have brought events and this one nothing.
+    var missingSince: Duration?
+    /// How often it was asked for anew because of that.
+    var renewals = 0
 
     init(duty: BookDuty, feed: Feed) {
         self.duty = duty

@@ -49,9 +49,8 @@ extension FeedLoop {
                 let error = reply.errorCode.map { (code: Int($0), message: reply.message ?? "") }
                 carryOut(feed.machine.replied(id: id, error: error, now: now), feed, now)
             case .serverShutdown:
-                let socket = feed.socket
-                drop(feed, reason: "the exchange announced that this server goes down", delay: .zero)
-                socket?.abort("server shutdown")
+                feed.machine.mustBeReplaced(.serverShutdown, now: now)
+                carryOut(feed.machine.tick(now: now), feed, now)
             case .other: return
             }
         } catch {
@@ -60,9 +59,11 @@ extension FeedLoop {
     }
 
     private func deliver(_ line: BookLine, _ feed: Feed, _ arrival: Arrival, _ now: Duration) {
+        // What comes before the acknowledgement may lie far ahead, and the book does not wait for it.
+        guard line.isOpen else { return }
         let duty = line.duty
-        line.lastEvent = now
         duty.lastEvent = now
+        hear(line, feed.event.last, now)
         let eventTime = feed.event.eventTime
         if eventTime > 0 {
             feed.venue.lag.observe(Double(max(0, arrival.wallMilliseconds - eventTime)) / 1000)
@@ -87,11 +88,8 @@ extension FeedLoop {
     /// An event of the line may be lost: another line has it too, without one the book starts over.
     private func lost(_ line: BookLine) {
         guard line.isOpen else { return }
-        guard line.duty.lines.contains(where: { $0.isOpen && $0 !== line }) else {
-            return invalidate(line.duty, .malformedData)
-        }
-        line.feed.machine.renew(line.duty.book.stream)
-        close(line, .malformedData, nil)
+        guard isElsewhere(line) else { return invalidate(line.duty, .malformedData) }
+        renew(line, .malformedData)
     }
 
     func invalidate(_ duty: BookDuty, _ reason: OutOfSyncReason) {

@@ -9,7 +9,11 @@ extension FeedLoop {
         if let old = duties[book.id] { letGo(old.book) }
         let duty = BookDuty(book: book, depth: depth, venue: venue)
         duties[book.id] = duty
-        for lane in 0..<laneCount { feedWithRoom(venue, lane: lane).add(duty) }
+        for lane in 0..<settings.lanes {
+            let feed = feedWithRoom(venue, lane: lane)
+            feed.add(duty)
+            feed.handover?.successor.add(duty)
+        }
         report(duty)
     }
 
@@ -30,10 +34,12 @@ extension FeedLoop {
     }
 
     private func feedWithRoom(_ venue: Venue, lane: Int) -> Feed {
-        if let feed = feeds.first(where: { $0.venue === venue && $0.lane == lane && $0.hasRoom }) {
+        if let feed = feeds.first(where: {
+            $0.venue === venue && $0.lane == lane && !$0.isStandIn && $0.hasRoom
+        }) {
             return feed
         }
-        let feed = Feed(venue: venue, lane: lane, pulse: pulse)
+        let feed = Feed(venue: venue, lane: lane, pulse: pulse, lifetime: settings.lifetime)
         feeds.append(feed)
         return feed
     }
@@ -46,6 +52,8 @@ extension FeedLoop {
         line.isOpen = true
         line.openedAt = now
         line.lastEvent = now
+        line.firstID = nil
+        line.missingSince = nil
         guard isFirst else { return countLines(duty) }
         forgetDoubt(duty)
         duty.lastEvent = now
@@ -79,33 +87,55 @@ extension FeedLoop {
         report(duty)
     }
 
+    /// Whether another connection brings the line's stream too.
+    func isElsewhere(_ line: BookLine) -> Bool {
+        line.duty.lines.contains { $0 !== line && $0.isOpen }
+    }
+
     private func countLines(_ duty: BookDuty) {
         duty.book.state.withLock { $0.follow(duty.lines) }
     }
 
     /// Nothing of this connection is believed from here on; books that it alone has brought wait for the next one.
-    func drop(_ feed: Feed, reason: String, delay: Duration?) {
+    func drop(_ feed: Feed, _ end: FeedEnd) {
         let wasOpen = feed.machine.isOpen
         feed.trust.set(false)
         feed.forgetPings()
         feed.socket = nil
         feed.generation = 0
-        feed.machine.closed(now: clock.now, delay: delay)
+        feed.machine.closed(now: clock.now)
+        defer { if let handover = feed.handover { promote(handover.successor, of: feed) } }
         guard !feed.lines.isEmpty else { return }
+        if wasOpen { feed.venue.countLoss(end) }
         let address = feed.venue.exchange.streamURL
         Self.log.warning(
-            "Feed is down", ["exchange": feed.venue.exchange.name, "url": address, "reason": reason])
+            "Feed is down",
+            [
+                "exchange": feed.venue.exchange.name, "url": address, "reason": end.description,
+                "streams": "\(feed.lines.count)",
+                "elsewhere": "\(feed.lines.values.count { isElsewhere($0) })",
+            ])
         let note = KeptBook.Note(
             reason: wasOpen ? .disconnected : .exchangeUnreachable,
-            message: "\(address): \(reason); trying again with waits of up to 30 s")
-        let cause: OutOfSyncReason = reason.hasPrefix("nothing received") ? .connectionSilent : .disconnected
+            message: "\(address): \(end); trying again with waits of up to 30 s")
+        let cause: OutOfSyncReason = if case .silent = end { .connectionSilent } else { .disconnected }
         for line in feed.lines.values { close(line, cause, note) }
     }
+}
+
+/// How books are connected.
+struct LineSettings: Sendable {
+    /// On how many connections each stream is brought.
+    var lanes = 1
+    /// After so long a connection is replaced; the exchange would end it at 24 h.
+    var lifetime: Duration = .seconds(23 * 3600 + 1800)
 }
 
 extension KeptBook.State {
     /// Only connections that bring the book's stream now may vouch for it.
     mutating func follow(_ lines: [BookLine]) {
         trust.feeds = lines.filter(\.isOpen).map(\.feed.trust)
+        book.feedCount = max(1, trust.feeds.count)
+        spare?.feedCount = book.feedCount
     }
 }

@@ -17,8 +17,7 @@ actor FeedLoop {
     let board: ReportBoard
     var feeds: [Feed] = []
     var duties: [BookID: BookDuty] = [:]
-    /// On how many connections each stream is brought.
-    let laneCount: Int
+    let settings: LineSettings
     /// Counts the connections of this loop.
     private var connections = 0
     /// When the loop last noticed that it had been away.
@@ -29,11 +28,11 @@ actor FeedLoop {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    init(loop: EventLoop, clock: WorkerClock, board: ReportBoard, laneCount: Int = 1) {
+    init(loop: EventLoop, clock: WorkerClock, board: ReportBoard, settings: LineSettings = LineSettings()) {
         self.loop = loop
         self.clock = clock
         self.board = board
-        self.laneCount = max(1, laneCount)
+        self.settings = settings
         lastTick = clock.now
         pulse = LoopPulse(now: clock.now)
     }
@@ -54,7 +53,8 @@ actor FeedLoop {
         isStopped = true
         for feed in feeds {
             let socket = feed.socket
-            drop(feed, reason: "the worker stops", delay: nil)
+            feed.handover = nil
+            drop(feed, .workerStops)
             socket?.close(reason: "going away")
         }
         feeds = []
@@ -72,6 +72,8 @@ actor FeedLoop {
         if now - lastBookTick >= .seconds(1) {
             lastBookTick = now
             tickBooks(now: now)
+            watchLines(now: now)
+            tickHandovers(now: now)
         }
         feeds.removeAll { $0.machine.isEmpty && $0.socket == nil }
         pulse.beat(now: now)
@@ -105,10 +107,11 @@ actor FeedLoop {
         for action in actions {
             switch action {
             case .connect: connect(feed, now: now)
-            case .close(let reason):
+            case .close(let end):
                 let socket = feed.socket
-                drop(feed, reason: reason, delay: nil)
-                socket?.abort(reason)
+                drop(feed, end)
+                socket?.abort(end.description)
+            case .replace(let cause): beginHandover(feed, cause, now)
             case .send(let method, let id, let streams):
                 let kind: SubscriptionMessage.Method = method == .subscribe ? .subscribe : .unsubscribe
                 feed.socket?.send(
@@ -137,7 +140,7 @@ actor FeedLoop {
                 exchange.streamURL, on: loop, tls: TLSClientSettings(authorityFile: exchange.caFile),
                 delegate: ear)
         } catch {
-            drop(feed, reason: "\(error)", delay: nil)
+            drop(feed, .failed("\(error)"))
         }
     }
 

@@ -60,6 +60,7 @@ final class KeptBook: Sendable {
         state.withLock { state in
             guard state.book.isSynchronized else { return nil }
             var spare = SynchronizedBook(rule: rule)
+            spare.feedCount = state.book.feedCount
             let action = spare.streamOpened(at: now)
             state.spare = consume spare
             return action
@@ -72,10 +73,10 @@ final class KeptBook: Sendable {
     ) {
         state.withLock { state in
             let before = state.book.reason
-            let action = state.book.receive(event, at: arrival).action
+            let action = state.book.receive(event, from: connection, at: arrival).action
             var spareAction: SyncAction?
             if state.spare != nil {
-                spareAction = state.spare?.receive(event, at: arrival).action
+                spareAction = state.spare?.receive(event, from: connection, at: arrival).action
                 state.adoptSpare()
             }
             return (action, spareAction, before != state.book.reason)
