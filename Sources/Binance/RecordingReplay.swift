@@ -22,13 +22,19 @@ package struct RecordingReplay: ~Copyable {
 
     private var book: SynchronizedBook
     private let snapshot: BookSnapshot
+    /// The body of a later snapshot of the recording by its file's name, for after a lost connection.
+    private let laterSnapshot: (String) -> [UInt8]?
     private var request: SnapshotRequest?
     private var event = DepthEvent()
     private var lineNumber = 0
     private let start = ContinuousClock().now
 
     /// A replay of a market of `exchange` from the REST body `snapshot`; levels beyond its reach are kept.
-    package init(exchange: Exchange, snapshot body: [UInt8]) throws(Failure) {
+    package init(
+        exchange: Exchange, snapshot body: [UInt8],
+        laterSnapshot: @escaping (String) -> [UInt8]? = { _ in nil }
+    ) throws(Failure) {
+        self.laterSnapshot = laterSnapshot
         do throws(WireError) {
             snapshot = try SnapshotParser.parse(body)
         } catch {
@@ -56,7 +62,12 @@ package struct RecordingReplay: ~Copyable {
             let parsed = try RecordedLine(Array(line))
             switch parsed.kind {
             case "depth": try receive(frame: parsed.frame)
-            case "snapshot": receiveSnapshot()
+            case "snapshot":
+                if parsed.file == "snapshot.json" || parsed.file.isEmpty {
+                    receive(snapshot)
+                } else if request != nil, let body = laterSnapshot(parsed.file) {
+                    receive(try SnapshotParser.parse(body))
+                }
             default: break
             }
         } catch {
@@ -71,7 +82,7 @@ package struct RecordingReplay: ~Copyable {
         note(book.receive(event, at: arrival()).action)
     }
 
-    private mutating func receiveSnapshot() {
+    private mutating func receive(_ snapshot: BookSnapshot) {
         guard let asked = request else { return }
         request = nil
         let count = max(snapshot.bids.count, snapshot.asks.count)
@@ -80,7 +91,7 @@ package struct RecordingReplay: ~Copyable {
 
     /// Ends the replay; a recording without a line for the snapshot gets it here.
     package mutating func finish(depth: Int) -> Result {
-        if book.counts.snapshots == 0 { receiveSnapshot() }
+        if book.counts.snapshots == 0 { receive(snapshot) }
         var result = Result()
         result.dropped = book.counts.ignored
         result.applied = book.counts.applied
@@ -101,10 +112,12 @@ package struct RecordingReplay: ~Copyable {
 /// One line of a recording.
 private struct RecordedLine {
     var kind = ""
+    var file = ""
     var frame: [UInt8] = []
 
     init(_ line: [UInt8]) throws(WireError) {
         var kind = ""
+        var file = ""
         var range = 0..<0
         try unsafe line.span.bytes.withUnsafeBytes { bytes throws(WireError) in
             var cursor = unsafe JSONCursor(bytes)
@@ -116,6 +129,8 @@ private struct RecordedLine {
                 let before = unsafe cursor.position - cursor.start
                 if unsafe key.equals("kind") && next == 0x22 {
                     kind = try unsafe cursor.text().string
+                } else if unsafe key.equals("file") && next == 0x22 {
+                    file = try unsafe cursor.text().string
                 } else {
                     try unsafe cursor.skipValue()
                     if unsafe key.equals("frame") { unsafe range = before..<(cursor.position - cursor.start) }
@@ -123,6 +138,7 @@ private struct RecordedLine {
             }
         }
         self.kind = kind
+        self.file = file
         frame = Array(line[range])
     }
 }

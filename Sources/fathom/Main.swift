@@ -9,7 +9,7 @@ import Glibc
     static let commands: [any Command.Type] = [
         UpCommand.self, ControllerCommand.self, WorkerCommand.self, GatewayCommand.self,
         APIServerCommand.self,
-        ReplayCommand.self,
+        ReplayCommand.self, RecordCommand.self,
     ]
 
     static func main() async {

@@ -30,10 +30,16 @@ enum ReplayCommand: Command {
             let known = ExchangeDirectory().names.joined(separator: ", ")
             throw ArgumentError("--exchange: expected one of \(known), was '\(name)'")
         }
-        let snapshot = try read(arguments.required("snapshot"), flag: "snapshot")
+        let snapshotFile = try arguments.required("snapshot")
+        let snapshot = try read(snapshotFile, flag: "snapshot")
         let events = try read(arguments.required("events"), flag: "events")
         let depth = try arguments.integer("depth", in: 0...1_000_000) ?? 20
-        var replay = try RecordingReplay(exchange: exchange, snapshot: snapshot)
+        // After a lost connection a recording goes on from a later snapshot, which lies beside the first one.
+        let folder = URL(filePath: snapshotFile).deletingLastPathComponent()
+        var replay = try RecordingReplay(exchange: exchange, snapshot: snapshot) { name in
+            guard !name.contains("/") else { return nil }
+            return (try? Data(contentsOf: folder.appending(path: name))).map { Array($0) }
+        }
         for line in events.split(separator: 0x0A) { try replay.receive(line: line) }
         return json(replay.finish(depth: depth))
     }

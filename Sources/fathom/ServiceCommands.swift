@@ -9,7 +9,7 @@ import Telemetry
 import Worker
 
 /// `--log-level` and `--log-format`, the same for all.
-private func configureLog(_ arguments: ParsedArguments) throws(ArgumentError) {
+func configureLog(_ arguments: ParsedArguments) throws(ArgumentError) {
     let levelName = arguments.string("log-level") ?? "info"
     guard let level = LogLevel(name: levelName) else {
         throw ArgumentError("--log-level: expected debug, info, warning or error, was '\(levelName)'")
@@ -21,8 +21,9 @@ private func configureLog(_ arguments: ParsedArguments) throws(ArgumentError) {
     LogSettings.configure(format: format, level: level)
 }
 
-/// Refuses a wrong override file before anything is started with it.
-private func checkExchanges(_ file: String) throws {
+/// The exchange table with what an override file changes in it; a wrong file is refused.
+func exchangeDirectory(_ file: String?) throws -> ExchangeDirectory {
+    guard let file else { return ExchangeDirectory() }
     let bytes: [UInt8]
     do {
         bytes = try [UInt8](Data(contentsOf: URL(filePath: file)))
@@ -30,7 +31,7 @@ private func checkExchanges(_ file: String) throws {
         throw ArgumentError("--exchanges: cannot read \(file)")
     }
     do {
-        _ = try ExchangeDirectory(overridesYAML: bytes)
+        return try ExchangeDirectory(overridesYAML: bytes)
     } catch {
         throw ArgumentError("--exchanges \(file): \(error)")
     }
@@ -193,7 +194,7 @@ enum UpCommand: Command {
             throw ArgumentError(
                 "--simulate and --exchanges exclude each other: the simulator brings its own file")
         }
-        if let file = configuration.exchangesFile { try checkExchanges(file) }
+        _ = try exchangeDirectory(configuration.exchangesFile)
         if !configuration.simulate && !configuration.simulatorArguments.isEmpty {
             throw ArgumentError("--simulator-arg needs --simulate")
         }
