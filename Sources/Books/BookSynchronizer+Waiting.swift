@@ -42,6 +42,16 @@ extension BookSynchronizer {
         bufferedLast = origin.position.lastID
     }
 
+    /// The smallest id that one of the waiting events follows on.
+    var leastSnapshotID: Int64 {
+        var least: Int64?
+        buffer.forEachHeader { header in
+            if let previous = header.previous(under: rule) { least = min(least ?? previous, previous) }
+            return true
+        }
+        return max(0, least ?? 0)
+    }
+
     /// Whether nothing that waits follows on the snapshot at which `position` stands, though something is newer.
     var isSnapshotTooOld: Bool {
         var (follows, isNewer) = (false, false)

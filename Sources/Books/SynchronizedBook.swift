@@ -40,6 +40,8 @@ package struct SynchronizedBook: ~Copyable, Sendable {
     /// The bytes held: the levels and the events that wait.
     package var byteCount: Int { book.byteCount + synchronizer.bufferedBytes }
     package var bufferedEvents: Int { synchronizer.bufferedEvents }
+    /// A snapshot from before this id leads to none of the events that wait for one; 0 if none waits.
+    package var leastSnapshotID: Int64 { synchronizer.leastSnapshotID }
 
     /// Reads the synchronised book; throws the reason if it is not.
     package func read<Value, Failure: Error>(

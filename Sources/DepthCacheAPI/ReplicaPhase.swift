@@ -21,6 +21,8 @@ package struct Reason: RawRepresentable, Hashable, Codable, Sendable, CustomStri
     package static let starting = Reason("Starting")
     package static let connecting = Reason("Connecting")
     package static let awaitingSnapshot = Reason("AwaitingSnapshot")
+    /// Another worker asks the exchange for the same market; its copy will do.
+    package static let awaitingPeer = Reason("AwaitingPeer")
     package static let synchronized = Reason("Synchronized")
     /// Synchronised from a first, shallow snapshot; the deep one is on its way.
     package static let shallow = Reason("Shallow")

@@ -27,6 +27,7 @@ final class Worker: Sendable {
     private let links: LinkServer
     private let keeper: ReplicaKeeper
     private let informer: Informer<DepthCacheReplica>
+    private let peers: PeerWatch
 
     init(_ configuration: WorkerConfiguration) throws {
         self.configuration = configuration
@@ -39,11 +40,17 @@ final class Worker: Sendable {
         let exchanges = try Self.exchanges(configuration.exchangesFile)
         let keys = try configuration.linkKeyFile.map { path in try LinkKeyFile(path: path, clock: clock) }
         guard let keys else { throw WorkerError("expected a link key file (--link-key-file)") }
-        venues = try Self.venues(exchanges, clock, metrics)
+        let identity = LinkIdentity(
+            role: .worker, name: configuration.name, uid: configuration.uid, incarnation: incarnation)
+        serverLoop = try EventLoop(name: "serve")
+        peers = PeerWatch(
+            client: client, namespace: configuration.namespace, identity: identity, keys: { keys.keys },
+            loop: serverLoop, exchanges: exchanges, clock: clock, metrics: metrics)
+        let venues = try Self.venues(exchanges, peers.desk, clock, metrics)
+        self.venues = venues
         loops = try (0..<max(1, configuration.loopCount)).map { [board] index in
             FeedLoop(loop: try EventLoop(name: "feed-\(index)"), clock: clock, board: board)
         }
-        serverLoop = try EventLoop(name: "serve")
         keeper = ReplicaKeeper(
             incarnation: incarnation, exchanges: exchanges,
             venues: Dictionary(uniqueKeysWithValues: venues.map { ($0.exchange.name, $0) }), loops: loops,
@@ -52,10 +59,13 @@ final class Worker: Sendable {
             DepthCacheReplica.self, client: client, namespace: configuration.namespace,
             selector: Selector(labels: [LabelKey.worker: configuration.uid]))
         links = LinkServer(
-            identity: LinkIdentity(
-                role: .worker, name: configuration.name, uid: configuration.uid, incarnation: incarnation),
-            keys: { keys.keys },
-            handler: BookEndpoint(directory: directory, clock: clock, metrics: metrics))
+            identity: identity, keys: { keys.keys },
+            handler: LinkEndpoint(
+                books: BookEndpoint(directory: directory, clock: clock, metrics: metrics),
+                copies: CopyEndpoint(
+                    incarnation: incarnation, directory: directory, clock: clock, metrics: metrics
+                ) { book in venues.first { $0.exchange.name == book.venue }?.source.isComing(book) ?? false })
+        )
         do {
             server = try HTTPServer(
                 HTTPServerConfiguration(host: configuration.listenAddress, port: configuration.port),
@@ -81,7 +91,7 @@ final class Worker: Sendable {
 
     /// One venue for each exchange that has books of its own; exchanges of one pool share its weight.
     private static func venues(
-        _ exchanges: ExchangeDirectory, _ clock: WorkerClock, _ metrics: MetricRegistry
+        _ exchanges: ExchangeDirectory, _ peers: PeerDesk, _ clock: WorkerClock, _ metrics: MetricRegistry
     ) throws -> [Venue] {
         var pools: [String: Guarded<RequestWeight>] = [:]
         let http = try HTTPClient(connectionsPerHost: SnapshotDesk.parallelRequests)
@@ -91,7 +101,7 @@ final class Worker: Sendable {
             pools[exchange.weightPool] = weight
             let desk = SnapshotDesk(
                 exchange: exchange, http: http, weight: weight, clock: clock, metrics: metrics)
-            return Venue(exchange: exchange, desk: desk, metrics: metrics)
+            return Venue(exchange: exchange, desk: desk, peers: peers, metrics: metrics)
         }
     }
 
@@ -143,6 +153,7 @@ final class Worker: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
             group.addTask { await self.informer.run() }
+            group.addTask { await self.peers.run() }
             group.addTask { try await self.followReplicas() }
             group.addTask { await self.followBooks() }
             group.addTask { try await self.watchTime() }

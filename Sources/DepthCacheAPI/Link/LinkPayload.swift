@@ -2,6 +2,8 @@
 package enum LinkMessageKind {
     package static let bookQuery: UInt8 = 16
     package static let bookAnswer: UInt8 = 17
+    package static let bookCopyRequest: UInt8 = 18
+    package static let bookCopy: UInt8 = 19
 }
 
 /// Why a link payload could not be read.
@@ -28,6 +30,8 @@ struct PayloadReader {
     init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     var isAtEnd: Bool { position == bytes.count }
+    /// Bytes that are left.
+    var remaining: Int { bytes.count - position }
 
     mutating func byte(_ field: StaticString) throws(LinkPayloadError) -> UInt8 {
         guard position < bytes.count else { throw LinkPayloadError("expected \(field), was the end") }

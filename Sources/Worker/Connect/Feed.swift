@@ -8,6 +8,7 @@ import Transport
 final class Venue: Sendable {
     let exchange: Exchange
     let desk: SnapshotDesk
+    let source: SnapshotSource
     /// Connection attempts of all loops; a fifth of what the exchange allows one address.
     let attempts: Guarded<RateWindow>
     let frames: Counter
@@ -17,10 +18,12 @@ final class Venue: Sendable {
     let lag: Histogram
     private let metrics: MetricRegistry
 
-    init(exchange: Exchange, desk: SnapshotDesk, metrics: MetricRegistry) {
+    /// Without `peers` all snapshots come from the exchange.
+    init(exchange: Exchange, desk: SnapshotDesk, peers: PeerDesk? = nil, metrics: MetricRegistry) {
         self.exchange = exchange
         self.desk = desk
         self.metrics = metrics
+        source = SnapshotSource(desk: desk, peers: peers)
         attempts = Guarded(RateWindow(limit: 60, period: .seconds(300)))
         let labels = ["exchange": exchange.name]
         frames = metrics.counter(

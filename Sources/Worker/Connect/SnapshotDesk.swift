@@ -32,12 +32,16 @@ struct SnapshotOrder: Sendable {
     var market: String
     var limit = 0
     var notBefore: Duration
+    /// What a peer's copy must be to do as well; nil: only the exchange's answer will do.
+    var copy: CopyTerms?
     /// Called once, from any thread; never if a newer order of the same book and purpose took its place.
     var completion: @Sendable (SnapshotOutcome) -> Void
 }
 
 enum SnapshotOutcome: Sendable {
     case snapshot(BookSnapshot, limit: Int)
+    /// Another worker's book, in place of a snapshot.
+    case copy(BookCopy)
     case status(isTrading: Bool)
     case unknownMarket(String)
     case failed(Reason, String)

@@ -24,6 +24,7 @@ extension FeedLoop {
     func letGo(_ book: KeptBook) {
         if let duty = duties[book.id], duty.book === book {
             duties[book.id] = nil
+            duty.venue.source.forget(book.id)
             for line in duty.lines { line.feed.remove(line) }
         }
         book.state.withLock { state in

@@ -15,7 +15,8 @@ extension FeedLoop {
                 delay = backoff.next()
             }
             let limit = duty.venue.exchange.snapshotLimit(forDepth: duty.depth)
-            order(isSpare ? .refresh : .synchronize, limit: limit, after: delay, duty) {
+            let terms = copyTerms(request, duty, limit: limit, isSpare: isSpare)
+            order(isSpare ? .refresh : .synchronize, limit: limit, after: delay, duty, copy: terms) {
                 owner, duty, outcome in
                 owner.answered(request, outcome, duty, isSpare: isSpare)
             }
@@ -29,13 +30,14 @@ extension FeedLoop {
     /// Sends an order to the desk; the answer comes back on the loop, unless the book has left it.
     func order(
         _ purpose: SnapshotOrder.Purpose, limit: Int, after delay: Duration, _ duty: BookDuty,
+        copy: CopyTerms? = nil,
         _ completion: @escaping @Sendable (isolated FeedLoop, BookDuty, SnapshotOutcome) -> Void
     ) {
         let book = duty.book
-        duty.venue.desk.submit(
+        duty.venue.source.submit(
             SnapshotOrder(
                 purpose: purpose, book: ObjectIdentifier(book), market: book.id.market, limit: limit,
-                notBefore: clock.now + delay
+                notBefore: clock.now + delay, copy: copy
             ) {
                 [weak self] outcome in
                 self?.perform { owner in
@@ -51,7 +53,9 @@ extension FeedLoop {
         var action: SyncAction?
         switch outcome {
         case .snapshot(let snapshot, let limit):
-            action = take(snapshot, limit, for: request, duty, isSpare: isSpare)
+            action = take(snapshot, .limit(limit), for: request, duty, isSpare: isSpare)
+        case .copy(let copy):
+            action = take(copy.snapshot, copy.coverage, for: request, duty, isSpare: isSpare)
         case .unknownMarket(let message):
             duty.nextRevival = clock.now + .seconds(60)
             duty.book.state.withLock { state in
@@ -75,18 +79,19 @@ extension FeedLoop {
     }
 
     private func take(
-        _ snapshot: BookSnapshot, _ limit: Int, for request: SnapshotRequest, _ duty: BookDuty, isSpare: Bool
+        _ snapshot: BookSnapshot, _ coverage: SnapshotCoverage, for request: SnapshotRequest,
+        _ duty: BookDuty, isSpare: Bool
     ) -> SyncAction? {
         let arrival = Arrival(instant: .now, wallMilliseconds: WallClock.milliseconds)
         duty.lastReplyLevels = min(snapshot.bids.count, snapshot.asks.count)
         return duty.book.state.withLock { state in
             guard isSpare else {
-                let action = state.book.receive(snapshot, for: request, coverage: .limit(limit), at: arrival)
+                let action = state.book.receive(snapshot, for: request, coverage: coverage, at: arrival)
                 if state.book.isSynchronized { state.note = nil }
                 return action
             }
             guard state.spare != nil else { return nil }
-            let action = state.spare?.receive(snapshot, for: request, coverage: .limit(limit), at: arrival)
+            let action = state.spare?.receive(snapshot, for: request, coverage: coverage, at: arrival)
             state.adoptSpare()
             return action ?? nil
         }
@@ -97,7 +102,7 @@ extension FeedLoop {
         switch outcome {
         case .status(let trades): isTrading = trades
         case .unknownMarket: isTrading = false
-        case .snapshot, .failed:
+        case .snapshot, .copy, .failed:
             // Not known: ask again later, and until then the book stays as it is.
             duty.nextRevival = clock.now + .seconds(5)
             return

@@ -9,6 +9,8 @@ final class BookDirectory: Sendable {
     }
     private struct State {
         var routes: [MarketKey: [KeptBook]] = [:]
+        /// All books, by what they are books of.
+        var markets: [PeerMarket: [KeptBook]] = [:]
         /// Spellings that were asked for and found, so that the usual query folds no case.
         var known: [Name: [KeptBook]] = [:]
     }
@@ -16,7 +18,20 @@ final class BookDirectory: Sendable {
     private let state = Guarded(State())
 
     func replace(_ routes: [MarketKey: [KeptBook]]) {
-        state.withLock { $0 = State(routes: routes) }
+        var markets: [PeerMarket: [KeptBook]] = [:]
+        for book in routes.values.joined() {
+            let market = PeerMarket(venue: book.id.venue, market: book.id.market)
+            if markets[market]?.contains(where: { $0 === book }) != true {
+                markets[market, default: []].append(book)
+            }
+        }
+        let new = State(routes: routes, markets: markets)
+        state.withLock { $0 = new }
+    }
+
+    /// All books of a market of a venue, whatever exchange names their caches use.
+    func books(of market: PeerMarket) -> [KeptBook] {
+        state.withLock { $0.markets[market] ?? [] }
     }
 
     func books(exchange: String, market: String) -> [KeptBook] {

@@ -1,0 +1,101 @@
+import Binance
+import DepthCacheAPI
+import K8sClient
+
+/// Another worker, as its Lease describes it.
+struct Peer: Hashable, Sendable {
+    var uid: String
+    var name: String
+    var incarnation: String
+    var endpoint: String
+}
+
+/// A market of a venue, whatever feed speed is used.
+struct PeerMarket: Hashable, Sendable {
+    var venue: String
+    var market: String
+}
+
+/// Whom a worker may ask for a copy of one market.
+struct PeerSources: Equatable, Sendable {
+    /// They said that they are synchronised.
+    var holders: [Peer] = []
+    /// They are not, and it is their turn before ours to ask the exchange; the first in turn first.
+    var elders: [Peer] = []
+
+    var isEmpty: Bool { holders.isEmpty && elders.isEmpty }
+}
+
+/// Which other workers keep which markets; pure.
+///
+/// What a replica's status says counts only if the running incarnation of its worker said it.
+/// Of several replicas that start together one asks the exchange, the others wait for its copy. Which one is settled without a word between
+/// them: the one whose rank, a hash of worker and market, is the smallest. So the markets are spread over the workers, and nobody waits for somebody
+/// who waits for him.
+struct PeerDirectory: Sendable {
+    private let ownUID: String
+    private var peers: [String: Peer] = [:]
+    private var phases: [PeerMarket: [String: ReplicaPhase]] = [:]
+    private var own: Set<PeerMarket> = []
+
+    init(
+        ownUID: String, replicas: some Sequence<DepthCacheReplica>, leases: some Sequence<Lease>,
+        exchanges: ExchangeDirectory
+    ) {
+        self.ownUID = ownUID
+        for lease in leases {
+            guard let worker = WorkerRecord(lease), worker.uid != ownUID,
+                let incarnation = worker.incarnation, let endpoint = worker.endpoint
+            else { continue }
+            peers[worker.uid] = Peer(
+                uid: worker.uid, name: worker.name, incarnation: incarnation, endpoint: endpoint)
+        }
+        for replica in replicas {
+            guard let uid = replica.workerUID,
+                let exchange = exchanges[name: replica.spec.exchange.asciiLowercased]
+            else { continue }
+            let market = PeerMarket(
+                venue: exchange.marketDataName, market: Exchange.canonicalMarket(replica.spec.market))
+            if uid == ownUID { own.insert(market) }
+            guard let peer = peers[uid] else { continue }
+            let phase = replica.phase(ofIncarnation: peer.incarnation)
+            // Two caches of one market (an alias, another speed): one synchronised book is enough.
+            if phases[market]?[uid] != .synchronized { phases[market, default: [:]][uid] = phase }
+        }
+    }
+
+    /// Whether the worker's own replica is among those that were read; if not, the others may be missing too.
+    func knows(_ market: PeerMarket) -> Bool { own.contains(market) }
+
+    /// All other workers, by uid.
+    var workers: [String: Peer] { peers }
+
+    func sources(of market: PeerMarket) -> PeerSources {
+        var sources = PeerSources()
+        let own = Self.rank(ownUID, market)
+        var elders: [(rank: UInt64, peer: Peer)] = []
+        for (uid, phase) in phases[market] ?? [:] {
+            guard let peer = peers[uid] else { continue }
+            let rank = Self.rank(uid, market)
+            if phase == .synchronized {
+                sources.holders.append(peer)
+            } else if phase != .failed, (rank, uid) < (own, ownUID) {
+                elders.append((rank, peer))
+            }
+        }
+        sources.elders = elders.sorted { ($0.rank, $0.peer.uid) < ($1.rank, $1.peer.uid) }.map(\.peer)
+        return sources
+    }
+
+    /// FNV-1a over worker and market, its bits mixed so that similar uids do not keep their order in every market.
+    static func rank(_ uid: String, _ market: PeerMarket) -> UInt64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for text in [uid, market.venue, market.market] {
+            for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+            hash = (hash ^ 0xFF) &* 0x100_0000_01b3
+        }
+        hash = (hash ^ (hash >> 33)) &* 0xff51_afd7_ed55_8ccd
+        hash = (hash ^ (hash >> 33)) &* 0xc4ce_b9fe_1a85_ec53
+        return hash ^ (hash >> 33)
+    }
+}

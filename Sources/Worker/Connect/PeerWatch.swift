@@ -1,0 +1,78 @@
+import Binance
+import DepthCacheAPI
+import K8sClient
+import Telemetry
+import Transport
+
+/// Follows the replicas and Leases of all workers, and keeps the desk's directory and its links in line with them.
+///
+/// While the Kubernetes API is away, the last that was seen stays.
+struct PeerWatch: Sendable {
+    let desk: PeerDesk
+    private let links: PeerLinks
+    private let replicas: Informer<DepthCacheReplica>
+    private let leases: Informer<Lease>
+    private let ownUID: String
+    private let exchanges: ExchangeDirectory
+
+    /// Changes that come together are taken together.
+    private static let settle: Duration = .milliseconds(50)
+    private static let tidyInterval: Duration = .seconds(5)
+
+    /// - Parameters:
+    ///   - client: how to reach the Kubernetes API.
+    ///   - namespace: where workers and replicas are.
+    ///   - identity: who this worker says that it is.
+    ///   - keys: of the links.
+    ///   - loop: where the links live.
+    ///   - exchanges: which exchanges share their books.
+    ///   - clock: the worker's.
+    ///   - metrics: where copies are counted.
+    init(
+        client: KubernetesClient, namespace: String, identity: LinkIdentity,
+        keys: @escaping @Sendable () -> LinkKeys, loop: EventLoop, exchanges: ExchangeDirectory,
+        clock: WorkerClock, metrics: MetricRegistry
+    ) {
+        let links = PeerLinks(loop: loop, identity: identity, keys: keys, clock: clock)
+        self.links = links
+        desk = PeerDesk(clock: clock, metrics: metrics) { await links.ask($0, $1) }
+        replicas = Informer(client: client, namespace: namespace, log: Log("peers"))
+        leases = Informer(
+            client: client, namespace: namespace, selector: Selector(labels: WorkerRecord.selector),
+            log: Log("peers"))
+        ownUID = identity.uid
+        self.exchanges = exchanges
+    }
+
+    /// Watches until the task is cancelled.
+    func run() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await replicas.run() }
+            group.addTask { await leases.run() }
+            let (ticks, tick) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+            group.addTask { for await _ in replicas.changes() { tick.yield() } }
+            group.addTask { for await _ in leases.changes() { tick.yield() } }
+            group.addTask {
+                for await _ in ticks {
+                    publish()
+                    do { try await Task.sleep(for: Self.settle) } catch { return }
+                }
+            }
+            group.addTask {
+                while true {
+                    do { try await Task.sleep(for: Self.tidyInterval) } catch { return }
+                    await links.tidy(desk.workers)
+                }
+            }
+        }
+        await links.stop()
+    }
+
+    private func publish() {
+        guard replicas.isSynced, leases.isSynced else { return }
+        desk.update(
+            PeerDirectory(
+                ownUID: ownUID, replicas: replicas.objects.values.filter { !$0.metadata.isBeingDeleted },
+                leases: leases.objects.values, exchanges: exchanges))
+    }
+}

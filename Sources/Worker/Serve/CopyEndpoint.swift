@@ -1,0 +1,126 @@
+import Books
+import DepthCacheAPI
+import Telemetry
+import Transport
+
+/// Gives other workers copies of the books that are kept here.
+///
+/// A book is read under its lock into plain levels; they are written after the lock is given back.
+final class CopyEndpoint: LinkRequestHandler {
+    /// A book whose last event came so much later than it was made lags.
+    static let lagLimitMilliseconds: Int64 = 5000
+
+    private let incarnation: String
+    private let directory: BookDirectory
+    private let clock: WorkerClock
+    private let isComing: @Sendable (BookID) -> Bool
+    private let given: Counter
+    private let refused: [BookCopyRefusal.Code: Counter]
+
+    /// `isComing` says whether the exchange has been asked for a book's snapshot.
+    init(
+        incarnation: String, directory: BookDirectory, clock: WorkerClock, metrics: MetricRegistry,
+        isComing: @escaping @Sendable (BookID) -> Bool
+    ) {
+        self.incarnation = incarnation
+        self.directory = directory
+        self.clock = clock
+        self.isComing = isComing
+        func counter(_ outcome: String) -> Counter {
+            metrics.counter(
+                "fathom_worker_copies_served_total", help: "Copies that other workers asked for, by outcome",
+                labels: ["outcome": outcome])
+        }
+        given = counter("given")
+        refused = Dictionary(
+            uniqueKeysWithValues: BookCopyRefusal.Code.allCases.map { ($0, counter("\($0)")) })
+    }
+
+    func handle(_ request: LinkRequest, _ reply: LinkReply) {
+        let answer = answer(unsafe [UInt8](request.payload))
+        switch answer {
+        case .copy: given.add()
+        case .refused(let refusal): refused[refusal.code]?.add()
+        }
+        reply.send(kind: LinkMessageKind.bookCopy, payload: answer.encoded())
+    }
+
+    func answer(_ payload: [UInt8]) -> BookCopyAnswer {
+        let request: BookCopyRequest
+        do {
+            request = try BookCopyRequest(decoding: payload)
+        } catch {
+            return .refused(BookCopyRefusal(.badRequest, reason: "\(error)"))
+        }
+        let market = PeerMarket(venue: request.venue, market: request.market)
+        // Of several feed speeds any will do; what is said of the first is as good as what is said of the others.
+        var refusal = BookCopyRefusal(.notHere)
+        for (index, book) in directory.books(of: market).enumerated() {
+            switch copy(book, request) {
+            case .copy(let copy): return .copy(copy)
+            case .refused(let why): if index == 0 || why.isComing { refusal = why }
+            }
+        }
+        return .refused(refusal)
+    }
+
+    private func copy(_ book: KeptBook, _ request: BookCopyRequest) -> BookCopyAnswer {
+        let (now, isComing) = (clock.now, isComing(book.id))
+        return book.state.withLock { state in
+            let isBelievable = state.trust.isBelievable(now: now)
+            let answer: BookCopyAnswer? =
+                isBelievable
+                ? state.book.readIfSynchronized { copy($0, request, isComing) } : nil
+            if let answer { return answer }
+            let reason = state.book.reason ?? .loopStalled
+            return .refused(
+                BookCopyRefusal(
+                    reason == .regression ? .regressed : .notSynchronized, isComing: isComing,
+                    reason: state.note.map { "\($0.reason): \($0.message)" } ?? reason.rawValue))
+        }
+    }
+
+    private func copy(
+        _ book: borrowing OrderBook, _ request: BookCopyRequest, _ isComing: Bool
+    ) -> BookCopyAnswer {
+        let id = book.lastID
+        func refusal(_ code: BookCopyRefusal.Code, _ reason: String) -> BookCopyAnswer {
+            .refused(BookCopyRefusal(code, isComing: isComing, id: id, reason: reason))
+        }
+        guard id >= request.leastID else { return refusal(.tooOld, "stands at \(id)") }
+        if let made = book.eventTime, book.receivedTime - made > Self.lagLimitMilliseconds {
+            return refusal(.lagging, "its last event came \(book.receivedTime - made) ms late")
+        }
+        let least = Int(request.leastLevels)
+        guard book.bids.isWhole || book.bids.coveredCount >= least,
+            book.asks.isWhole || book.asks.coveredCount >= least
+        else {
+            return refusal(
+                .tooShallow, "covers \(book.bids.coveredCount) bids and \(book.asks.coveredCount) asks")
+        }
+        return .copy(
+            BookCopy(
+                incarnation: incarnation, venue: request.venue, market: request.market,
+                snapshot: BookSnapshot(
+                    lastID: id, eventTime: book.eventTime, bids: book.levels(.bids), asks: book.levels(.asks)),
+                bidFloor: book.bids.coveredTo, askCeiling: book.asks.coveredTo))
+    }
+}
+
+/// Hands what comes over the worker's links to whoever answers it.
+final class LinkEndpoint: LinkRequestHandler {
+    private let books: BookEndpoint
+    private let copies: CopyEndpoint
+
+    init(books: BookEndpoint, copies: CopyEndpoint) {
+        self.books = books
+        self.copies = copies
+    }
+
+    func handle(_ request: LinkRequest, _ reply: LinkReply) {
+        switch request.kind {
+        case LinkMessageKind.bookCopyRequest: copies.handle(request, reply)
+        default: books.handle(request, reply)
+        }
+    }
+}
