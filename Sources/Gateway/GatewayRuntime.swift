@@ -52,7 +52,7 @@ final class GatewayRuntime: Sendable {
             server = try HTTPServer(http, loops: loops.map(\.loop), handler: handler)
             healthServer = try configuration.healthPort.map { port in
                 let http = HTTPServerConfiguration(host: configuration.healthHost, port: port)
-                let handler = HealthServer(health: health, registry: registry)
+                let handler = HealthEndpoint(health: health, metrics: registry)
                 return try HTTPServer(http, loops: loops.map(\.loop), handler: handler)
             }
         } catch {

@@ -69,7 +69,7 @@ final class Worker: Sendable {
         do {
             server = try HTTPServer(
                 HTTPServerConfiguration(host: configuration.listenAddress, port: configuration.port),
-                loops: [serverLoop], handler: WorkerEndpoint(health: health, metrics: metrics),
+                loops: [serverLoop], handler: HealthEndpoint(health: health, metrics: metrics),
                 webSockets: ["/link/v1": links])
         } catch {
             for loop in loops { loop.loop.stop() }

@@ -1,5 +1,4 @@
 internal import DepthCacheAPI
-internal import Telemetry
 internal import Transport
 
 /// Hands the requests of each connection to the dispatcher of its loop, without leaving the thread.
@@ -30,36 +29,5 @@ final class GatewayServer: HTTPRequestHandler {
         dispatcher.assumeIsolated {
             $0.handle(accepted, origin: origin, fetchSite: fetchSite, reply: send)
         }
-    }
-}
-
-/// `/healthz`, `/readyz` and `/metrics`, on a port of their own.
-final class HealthServer: HTTPRequestHandler {
-    private let health: Health
-    private let registry: MetricRegistry
-
-    init(health: Health, registry: MetricRegistry) {
-        self.health = health
-        self.registry = registry
-    }
-
-    func handle(_ request: HTTPServerRequest, _ reply: HTTPReply) {
-        switch request.path {
-        case "/healthz": answer(reply, isGood: health.isAlive)
-        case "/readyz": answer(reply, isGood: health.isReady)
-        case "/metrics":
-            let type = HTTPHeader("content-type", "text/plain; version=0.0.4; charset=utf-8")
-            reply.send(status: 200, headers: [type], body: registry.render())
-        default: answer(reply, 404, "not found\n")
-        }
-    }
-
-    private func answer(_ reply: HTTPReply, isGood: Bool) {
-        answer(reply, isGood ? 200 : 503, isGood ? "ok\n" : health.reasons.joined(separator: "\n") + "\n")
-    }
-
-    private func answer(_ reply: HTTPReply, _ status: Int, _ text: String) {
-        let type = HTTPHeader("content-type", "text/plain; charset=utf-8")
-        reply.send(status: status, headers: [type], body: Array(text.utf8))
     }
 }
