@@ -5,11 +5,11 @@ package enum QuoteThreshold: Sendable, Equatable {
     /// Below any volume (`nan`, `-inf`, negative numbers): only the best level, which is always given.
     case bestOnly
     /// `mantissa` × 10^`exponent`.
-    case volume(mantissa: Int64, exponent: Int)
+    case volume(mantissa: UInt128, exponent: Int)
 
     /// Reads what Python's `float()` takes: `1e5`, `.5`, `1_000`, `inf`, `nan`; nil for anything else.
     ///
-    /// The number stays exact to 18 significant digits; further ones are cut.
+    /// The number stays exact to 38 significant digits; further ones are cut.
     package init?(_ text: String) {
         var digits = text.utf8[...]
         while let first = digits.first, Self.isSpace(first) { digits.removeFirst() }
@@ -27,7 +27,7 @@ package enum QuoteThreshold: Sendable, Equatable {
 
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
 
-    private static func number(_ text: Substring.UTF8View) -> (mantissa: Int64, exponent: Int)? {
+    private static func number(_ text: Substring.UTF8View) -> (mantissa: UInt128, exponent: Int)? {
         let parts = text.split(maxSplits: 1, omittingEmptySubsequences: false) { $0 | 0x20 == 0x65 }
         var power = 0
         if parts.count == 2 {
@@ -40,11 +40,11 @@ package enum QuoteThreshold: Sendable, Equatable {
         let sides = parts[0].split(separator: 0x2E, maxSplits: 1, omittingEmptySubsequences: false)
         guard sides.allSatisfy({ $0.isEmpty || hasPlainDigits($0) }), sides.contains(where: { !$0.isEmpty })
         else { return nil }
-        var mantissa: Int64 = 0
+        var mantissa: UInt128 = 0
         for (index, side) in sides.enumerated() {
             for byte in side where byte != 0x5F {
-                let isKept = mantissa < 100_000_000_000_000_000
-                if isKept { mantissa = mantissa * 10 + Int64(byte - 0x30) }
+                let isKept = mantissa < 10_000_000_000_000_000_000_000_000_000_000_000_000
+                if isKept { mantissa = mantissa * 10 + UInt128(byte - 0x30) }
                 power += (index == 1 ? -1 : 0) + (isKept ? 0 : 1)
             }
         }
@@ -74,7 +74,7 @@ package enum QuoteThreshold: Sendable, Equatable {
         case .unlimited: return nil
         case .bestOnly: return -1
         case .volume(let mantissa, let exponent):
-            var units = Int128(mantissa)
+            var units = mantissa
             var shift = exponent + scale
             while shift > 0, units > 0 {
                 let (product, overflowed) = units.multipliedReportingOverflow(by: 10)
@@ -86,7 +86,7 @@ package enum QuoteThreshold: Sendable, Equatable {
                 units /= 10
                 shift += 1
             }
-            return units
+            return Int128(clamping: units)
         }
     }
 }

@@ -126,19 +126,13 @@ enum BookJSON {
         text.withUTF8Buffer { unsafe bytes.append(contentsOf: $0) }
     }
 
-    /// The link's threshold as the book takes it; digits beyond 18 are cut, as in the book.
+    /// The link's threshold as the book takes it.
     private static func threshold(_ threshold: VolumeThreshold) -> QuoteThreshold? {
         switch threshold {
-        case .none: return nil
-        case .unlimited: return .unlimited
-        case .bestOnly: return .bestOnly
-        case .quote(var mantissa, let scale):
-            var exponent = -Int(scale)
-            while mantissa > UInt128(Int64.max) {
-                mantissa /= 10
-                exponent += 1
-            }
-            return .volume(mantissa: Int64(mantissa), exponent: exponent)
+        case .none: nil
+        case .unlimited: .unlimited
+        case .bestOnly: .bestOnly
+        case .quote(let mantissa, let scale): .volume(mantissa: mantissa, exponent: -Int(scale))
         }
     }
 }
