@@ -14,6 +14,7 @@ import Glibc
 
     static func main() async {
         ProcessLifetime.prepareSignals()
+        ProcessLifetime.raiseDescriptorLimit()
         exit(await start(Array(CommandLine.arguments.dropFirst())))
     }
 

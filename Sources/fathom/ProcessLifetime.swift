@@ -34,6 +34,20 @@ enum ProcessLifetime {
         signal(SIGPIPE, SIG_IGN)
     }
 
+    /// libwebsockets makes tables of this length for each loop, so an unlimited hard limit is not followed all the way.
+    private static let mostDescriptors: rlim_t = 1 << 16
+
+    /// Lets the process open as many files and sockets as its hard limit allows; the usual soft limit of 1,024 is for `select`.
+    static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        let wanted = min(limit.rlim_max, mostDescriptors)
+        guard limit.rlim_cur < wanted else { return }
+        limit.rlim_cur = wanted
+        // What fails here shows later, as an error that names the shortage.
+        _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+
     /// Runs `body` and cancels it at the first ending signal or when `lifeline` closes; a second signal ends at once.
     static func run(lifeline: Int?, _ body: @escaping @Sendable () async throws -> Void) async throws {
         let work = Task { try await body() }

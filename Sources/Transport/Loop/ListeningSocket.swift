@@ -1,5 +1,6 @@
 internal import CWebSockets
 internal import Glibc
+import Telemetry
 
 /// A listening socket of our own, whose connections are dealt to several loops in turn.
 ///
@@ -12,6 +13,7 @@ internal import Glibc
     private let accepted: @Sendable (EventLoop, Int32, String) -> Void
     private var next = 0
     private var wsi: OpaquePointer?
+    private var shortage = AcceptShortage()
 
     init(
         host: String, port: Int, loops: [EventLoop],
@@ -90,7 +92,17 @@ internal import Glibc
                     unsafe cwebsockets_accept(descriptor, $0, &size)
                 }
             }
-            guard socket >= 0 else { return }
+            guard socket >= 0 else {
+                let code = errno
+                // A peer that has gone again, or a signal: the next one may be well.
+                if code == ECONNABORTED || code == EINTR { continue }
+                if code != EAGAIN {
+                    pause(code)
+                } else if shortage.end() {
+                    log.info("Accepting connections again", ["port": "\(port)"])
+                }
+                return
+            }
             var yes: Int32 = 1
             unsafe setsockopt(
                 socket, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
@@ -106,8 +118,56 @@ internal import Glibc
         }
     }
 
+    /// The process or the machine is out of descriptors or memory: the connections wait in the kernel's queue.
+    ///
+    /// Without a pause the loop would turn at full speed, since the socket stays readable.
+    private func pause(_ code: Int32) {
+        let (delay, isNews) = shortage.next(now: .now)
+        if isNews {
+            let words = unsafe String(cString: strerror(code))
+            log.warning("Cannot accept connections", ["port": "\(port)", "error": words])
+        }
+        guard let wsi = unsafe wsi, let loop = loops.first else { return }
+        unsafe lws_rx_flow_control(wsi, 0)
+        loop.schedule(after: delay) { [weak self] in
+            if let self, let wsi = unsafe self.wsi { unsafe lws_rx_flow_control(wsi, 1) }
+        }
+    }
+
     private static func text(_ address: in_addr) -> String {
         let host = UInt32(bigEndian: address.s_addr)
         return "\(host >> 24).\(host >> 16 & 255).\(host >> 8 & 255).\(host & 255)"
     }
 }
+
+/// How long to wait when `accept` fails for want of descriptors or memory: longer each time, until no connection waits.
+struct AcceptShortage {
+    private static let shortest = Duration.milliseconds(50)
+    private static let longest = Duration.seconds(1)
+    /// Shortages that follow each other faster than this are told of once.
+    private static let quiet = Duration.seconds(60)
+    private var last: Duration?
+    private var said: ContinuousClock.Instant?
+    private var isSaid = false
+
+    /// The next pause, and whether to tell of it.
+    mutating func next(now: ContinuousClock.Instant) -> (delay: Duration, isNews: Bool) {
+        let delay = last.map { min($0 * 2, Self.longest) } ?? Self.shortest
+        let isNews = last == nil && said.map { now - $0 >= Self.quiet } ?? true
+        if isNews {
+            said = now
+            isSaid = true
+        }
+        last = delay
+        return (delay, isNews)
+    }
+
+    /// No connection waits; true if that ends a shortage that was told of.
+    mutating func end() -> Bool {
+        defer { isSaid = false }
+        last = nil
+        return isSaid
+    }
+}
+
+private let log = Log("listen")
