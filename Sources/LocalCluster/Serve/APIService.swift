@@ -47,7 +47,8 @@ final class APIService: HTTPRequestHandler {
 
     private static func begin(_ order: WatchOrder, _ sink: HTTPWatchSink, _ core: APICore) {
         sink.begin()
-        for line in order.backlog { _ = sink.send(line) }
+        // In one piece: a long list is no slow reader.
+        if !order.backlog.isEmpty { _ = sink.send(Array(order.backlog.joined())) }
         var kept = order
         kept.backlog = []
         let now = core.now()
@@ -86,10 +87,8 @@ final class APIService: HTTPRequestHandler {
     }
 }
 
-/// A watch's lines as chunks of one HTTP answer.
+/// A watch's lines as chunks of one HTTP answer; the server cuts off a reader that is too slow, and it lists again.
 final class HTTPWatchSink: WatchSink {
-    /// A reader that far behind is cut off; it lists again.
-    private static let backlogLimit = 8 << 20
     private let reply: HTTPReply
     private let isClosed = Atomic<Bool>(false)
 
@@ -109,7 +108,7 @@ final class HTTPWatchSink: WatchSink {
     func send(_ line: [UInt8]) -> Bool {
         guard !isClosed.load(ordering: .relaxed) else { return false }
         reply.write(line)
-        return !reply.loop.isOnLoop || reply.backlogBytes < Self.backlogLimit
+        return true
     }
 
     func end() { reply.end() }

@@ -10,11 +10,17 @@ package final class HTTPReply: Sendable {
     package let loop: EventLoop
     /// Whether a whole answer was given, so that dropping the reply means nothing.
     private let isSettled = Atomic<Bool>(false)
+    /// Bytes that other threads wrote and the loop has not taken over yet.
+    private let underway = Atomic<Int>(0)
+    private let isCut = Atomic<Bool>(false)
 
-    init(connection: HTTPServerConnection, number: Int, loop: EventLoop) {
+    private let maximumBacklog: Int
+
+    init(connection: HTTPServerConnection, number: Int, loop: EventLoop, maximumBacklog: Int) {
         self.connection = connection
         self.number = number
         self.loop = loop
+        self.maximumBacklog = maximumBacklog
     }
 
     deinit {
@@ -51,8 +57,21 @@ package final class HTTPReply: Sendable {
     }
 
     /// Adds to a begun answer.
+    ///
+    /// Bounded: a write that finds more than `HTTPServerConfiguration.maximumStreamBacklog` bytes waiting, for the peer or
+    /// for the loop, closes the connection instead. One piece may be larger than that.
     package func write(_ bytes: [UInt8]) {
-        onLoop { $0.add($1, bytes) }
+        if loop.isOnLoop { return connection.add(number, bytes) }
+        guard !isCut.load(ordering: .relaxed) else { return }
+        let before = underway.wrappingAdd(bytes.count, ordering: .relaxed).oldValue
+        guard before <= maximumBacklog else {
+            isCut.store(true, ordering: .relaxed)
+            return onLoop { $0.cut($1) }
+        }
+        loop.execute { [self] in
+            underway.wrappingSubtract(bytes.count, ordering: .relaxed)
+            connection.add(number, bytes)
+        }
     }
 
     /// Ends a begun answer.

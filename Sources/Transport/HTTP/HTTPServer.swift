@@ -10,6 +10,8 @@ package protocol HTTPRequestHandler: AnyObject, Sendable {
 package struct TLSServerSettings: Sendable, Hashable {
     package var certificateFile: String
     package var keyFile: String
+    /// For the handshake of an accepted connection, in whole seconds.
+    package var handshakeTimeout: Duration = .seconds(5)
 
     package init(certificateFile: String, keyFile: String) {
         self.certificateFile = certificateFile
@@ -27,6 +29,8 @@ package struct HTTPServerConfiguration: Sendable {
     package var maximumBodyBytes = 4 << 20
     /// More connections than this are closed at once.
     package var maximumConnections = 4_096
+    /// A streamed answer whose reader has left more than this untaken is cut off at its next piece.
+    package var maximumStreamBacklog = 16 << 20
     /// Between two requests of a connection.
     package var idleTimeout: Duration = .seconds(75)
     /// For a request to arrive whole.

@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// HTTP/1.1 on one accepted socket: cuts the bytes into requests, one at a time, and frames the answers.
-// Safe because: used on its loop's thread only.
+// Safe because: used on its loop's thread only, which debug builds check.
 final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     private enum Phase {
         case head
@@ -202,7 +202,10 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
             upgrade(request, acceptor)
             return
         }
-        server.handler.handle(request, HTTPReply(connection: self, number: requests, loop: loop))
+        let reply = HTTPReply(
+            connection: self, number: requests, loop: loop,
+            maximumBacklog: server.configuration.maximumStreamBacklog)
+        server.handler.handle(request, reply)
     }
 
     private func upgrade(_ request: HTTPServerRequest, _ acceptor: any WebSocketAcceptor) {
@@ -246,6 +249,7 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     // MARK: Answering
 
     private func current(_ number: Int) -> Answer? {
+        loop.assertOnLoop()
         guard case .answering(let answer) = phase, answer.number == number else { return nil }
         return answer
     }
@@ -273,11 +277,18 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
 
     func add(_ number: Int, _ bytes: [UInt8]) {
         guard let answer = current(number), answer.hasBegun, !answer.isHead, !bytes.isEmpty else { return }
+        guard backlogBytes <= server.configuration.maximumStreamBacklog else { return cut(number) }
         var piece = Array(String(bytes.count, radix: 16).utf8)
         piece.append(contentsOf: [0x0D, 0x0A])
         piece.append(contentsOf: bytes)
         piece.append(contentsOf: [0x0D, 0x0A])
         channel?.writeNow(piece)
+    }
+
+    /// Ends a streamed answer whose reader does not keep up; what it has not taken is dropped, so that it sees a break.
+    func cut(_ number: Int) {
+        guard current(number) != nil else { return }
+        channel?.close("the reader is too slow", afterOutput: false)
     }
 
     func end(_ number: Int) {
@@ -354,6 +365,7 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
 
     /// Closes the connection if it waits too long for a head, a body or a next request.
     func sweep(now: ContinuousClock.Instant) {
+        loop.assertOnLoop()
         let limits = server.configuration
         switch phase {
         case .head where isHeldBack:
