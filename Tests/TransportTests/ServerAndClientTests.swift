@@ -16,6 +16,13 @@ private final class Echo: HTTPRequestHandler {
             let reply = reply
             Task { reply.send(status: 202, body: []) }
         case "/dropped": break
+        case "/slow":
+            reply.begin(status: 200)
+            reply.write(Array("begun ".utf8))
+            request.loop.schedule(after: .seconds(3)) {
+                reply.write(Array("and done".utf8))
+                reply.end()
+            }
         case let path where path.hasPrefix("/size/"):
             let count = Int(path.dropFirst(6)) ?? 0
             Task { reply.send(status: 200, body: [UInt8](repeating: 0x62, count: count)) }
@@ -70,12 +77,14 @@ private struct ServerFiles {
 
 @Suite(.serialized) struct ServerAndClientTests {
     private func withServer(
-        tls: Bool, loops count: Int = 1,
+        tls: Bool, loops count: Int = 1, handshakeTimeout: Duration? = nil,
         _ body: (HTTPServer, String, TLSClientSettings, EventLoop) async throws -> Void
     ) async throws {
         let files = try ServerFiles()
+        var settings = files.settings
+        if let handshakeTimeout { settings.handshakeTimeout = handshakeTimeout }
         let loops = try (0..<count).map { try EventLoop(name: "loop \($0)") }
-        var configuration = HTTPServerConfiguration(tls: tls ? files.settings : nil)
+        var configuration = HTTPServerConfiguration(tls: tls ? settings : nil)
         configuration.maximumBodyBytes = 1 << 20
         let server = try HTTPServer(
             configuration, loops: loops, handler: Echo(), webSockets: ["/echo": EchoSockets()])
@@ -133,6 +142,16 @@ private struct ServerFiles {
                     #expect(try await client.send(request).body.count == count)
                 }
             }
+        }
+    }
+
+    /// libwebsockets would close an accepted TLS connection when the time for its handshake is over, whatever it does then.
+    @Test func `a TLS connection outlives the time allowed for its handshake`() async throws {
+        try await withServer(tls: true, handshakeTimeout: .seconds(1)) { server, base, trust, _ in
+            let client = try HTTPClient()
+            let answer = try await client.send(HTTPClientRequest(url: base + "/slow", tls: trust))
+            #expect(String(decoding: answer.body, as: UTF8.self) == "begun and done")
+            #expect(server.connectionCount == 1)
         }
     }
 
