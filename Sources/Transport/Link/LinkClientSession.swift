@@ -3,7 +3,7 @@ import Telemetry
 private let log = Log("link")
 
 /// The loop-bound part of a link client: one connection after the other.
-// Safe because: used on its loop's thread only.
+// Safe because: used on its loop's thread only, which debug builds check.
 final class LinkClientSession: @unchecked Sendable {
     typealias Completion = @Sendable (Result<LinkAnswer, LinkError>) -> Void
     private struct Pending {
@@ -46,12 +46,14 @@ final class LinkClientSession: @unchecked Sendable {
     // MARK: Connecting
 
     func start() {
+        loop.assertOnLoop()
         guard !isStarted else { return }
         isStarted = true
         connect()
     }
 
     func stop() {
+        loop.assertOnLoop()
         guard isStarted || shared.state != .stopped else { return }
         isStarted = false
         output.flush()
@@ -60,6 +62,7 @@ final class LinkClientSession: @unchecked Sendable {
     }
 
     private func connect() {
+        loop.assertOnLoop()
         guard isStarted, attempt == nil else { return }
         if failures == 0 { shared.set(.connecting) }
         do {
@@ -178,6 +181,7 @@ final class LinkClientSession: @unchecked Sendable {
 
     func request(_ kind: UInt8, _ payload: [UInt8], _ deadline: Duration, _ completion: @escaping Completion)
     {
+        loop.assertOnLoop()
         guard payload.count <= LinkFrame.maximumPayload else { return completion(.failure(.tooLarge)) }
         guard output.socket != nil else {
             let reason =

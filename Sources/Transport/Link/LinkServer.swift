@@ -190,7 +190,7 @@ final class LinkServerSession: WebSocketDelegate, @unchecked Sendable {
 }
 
 /// Gathers frames during a turn of the loop and sends them as one message.
-// Safe because: used on its loop's thread only.
+// Safe because: used on its loop's thread only, which debug builds check.
 final class LinkOutput: @unchecked Sendable {
     private let loop: EventLoop
     var socket: WebSocket?
@@ -202,6 +202,7 @@ final class LinkOutput: @unchecked Sendable {
     init(loop: EventLoop) { self.loop = loop }
 
     func append(kind: UInt8, id: UInt64, writing body: (inout [UInt8]) -> Void) {
+        loop.assertOnLoop()
         guard socket != nil else { return }
         LinkFrame.append(kind: kind, id: id, to: &batch, writing: body)
         if batch.count >= LinkFrame.batchCount { return flush() }

@@ -13,7 +13,7 @@ protocol ByteChannelHandler: AnyObject {
 }
 
 /// One socket, plain or TLS, on a loop: bytes in to its handler, bytes out through a bounded buffer.
-// Safe because: used on its loop's thread only; `wsi` is cleared when libwebsockets forgets it, and not used after.
+// Safe because: used on its loop's thread only, which debug builds check; `wsi` is cleared when libwebsockets forgets it, and not used after.
 @safe final class ByteChannel: LoopConnection, @unchecked Sendable {
     let loop: EventLoop
     var handler: (any ByteChannelHandler)?
@@ -114,6 +114,7 @@ protocol ByteChannelHandler: AnyObject {
 
     /// Adds to the output and lets it leave at the loop's next turn, together with what else is added until then.
     func write(_ bytes: [UInt8]) {
+        loop.assertOnLoop()
         guard unsafe wsi != nil, !closesAfterOutput else { return }
         output.append(contentsOf: tls?.encrypt(bytes) ?? bytes)
         unsafe lws_callback_on_writable(wsi)
@@ -121,6 +122,7 @@ protocol ByteChannelHandler: AnyObject {
 
     /// Adds to the output and sends at once what the socket takes.
     func writeNow(_ bytes: [UInt8]) {
+        loop.assertOnLoop()
         guard unsafe wsi != nil, !closesAfterOutput else { return }
         output.append(contentsOf: tls?.encrypt(bytes) ?? bytes)
         if flush() || isHeldByLibrary { unsafe lws_callback_on_writable(wsi) }
@@ -134,6 +136,7 @@ protocol ByteChannelHandler: AnyObject {
 
     /// Closes when the output has left, or at once.
     func close(_ reason: String, afterOutput: Bool = true) {
+        loop.assertOnLoop()
         guard unsafe wsi != nil else { return }
         closeReason = closeReason ?? reason
         closesAfterOutput = true
@@ -148,6 +151,7 @@ protocol ByteChannelHandler: AnyObject {
 
     /// Stops or resumes reading, so that a peer cannot fill our memory.
     func setReading(_ isReading: Bool) {
+        loop.assertOnLoop()
         if let wsi = unsafe wsi { unsafe lws_rx_flow_control(wsi, isReading ? 1 : 0) }
     }
 
@@ -205,7 +209,7 @@ protocol ByteChannelHandler: AnyObject {
         return 0
     }
 
-    /// libwebsockets leaves the limit for the TLS handshake of an accepted socket (5 s) on raw connections for ever.
+    /// libwebsockets leaves the limit for the TLS handshake of an accepted socket on raw connections for ever.
     private func endHandshakeTimeout() {
         guard !hasTimeoutEnded, !closesAfterOutput, let wsi = unsafe wsi else { return }
         hasTimeoutEnded = true
