@@ -15,6 +15,8 @@ package final class ChildProcess: Sendable {
         var output: [UInt8] = []
         var errors: [UInt8] = []
         var exitStatus: Int32?
+        /// How many of output and errors have not come to their end.
+        var openPipes = 2
     }
 
     package let id: pid_t
@@ -50,8 +52,9 @@ package final class ChildProcess: Sendable {
         }
         id = child
         let (collected, outEnd, errEnd, pid) = (collected, out[0], err[0], child)
-        Self.drain(outEnd) { piece in collected.withLock { $0.output += piece } }
-        Self.drain(errEnd) { piece in collected.withLock { $0.errors += piece } }
+        let ended: @Sendable () -> Void = { collected.withLock { $0.openPipes -= 1 } }
+        Self.drain(outEnd, ended) { piece in collected.withLock { $0.output += piece } }
+        Self.drain(errEnd, ended) { piece in collected.withLock { $0.errors += piece } }
         startThread {
             var status: Int32 = 0
             while unsafe waitpid(pid, &status, 0) < 0 && errno == EINTR {}
@@ -79,10 +82,12 @@ package final class ChildProcess: Sendable {
         collected.withLock { if $0.exitStatus == nil { kill(id, signal) } }
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and for all that was written before it.
     @discardableResult
     package func waitForExit(within deadline: Duration = .seconds(30)) async throws -> Int32 {
-        try await eventually("the end of process \(id)", within: deadline) { !isRunning }
+        try await eventually("the end of process \(id)", within: deadline) {
+            collected.withLock { $0.exitStatus != nil && $0.openPipes == 0 }
+        }
         return exitCode ?? -1
     }
 
@@ -97,7 +102,10 @@ package final class ChildProcess: Sendable {
         return all + more.map { "\($0.key)=\($0.value)" }
     }
 
-    private static func drain(_ descriptor: Int32, _ take: @escaping @Sendable ([UInt8]) -> Void) {
+    private static func drain(
+        _ descriptor: Int32, _ ended: @escaping @Sendable () -> Void,
+        _ take: @escaping @Sendable ([UInt8]) -> Void
+    ) {
         startThread {
             var buffer = [UInt8](repeating: 0, count: 16 << 10)
             while true {
@@ -107,6 +115,7 @@ package final class ChildProcess: Sendable {
                 take(Array(buffer[..<count]))
             }
             close(descriptor)
+            ended()
         }
     }
 }
