@@ -10,7 +10,7 @@ import Testing
                 price: try FixedDecimal("10000000000"), quantity: try FixedDecimal("1000000000.00000001")),
             PriceLevel(price: try FixedDecimal("10000000001"), quantity: try FixedDecimal("1")),
         ]
-        try book.load(BookSnapshot(lastID: 1, bids: [], asks: asks), limit: 3, receivedTime: 0)
+        try book.load(BookSnapshot(lastID: 1, bids: [], asks: asks), coverage: .limit(3), receivedTime: 0)
         return book
     }
 
