@@ -31,6 +31,9 @@ package enum OutOfSyncReason: String, Error, Sendable, CaseIterable {
     case marketNotTrading = "MarketNotTrading"
     case unknownMarket = "UnknownMarket"
     case refreshRequested = "RefreshRequested"
+    case auditMismatch = "AuditMismatch"
+    case feedLate = "FeedLate"
+    case clockSkew = "ClockSkew"
 }
 
 /// A snapshot that is to be fetched; its answer must carry the same `number`.

@@ -142,6 +142,19 @@ package struct BookSide: ~Copyable, Sendable {
         return side.isBeyond(ours, theirs)
     }
 
+    /// Takes over what `fresh`, of the same id, knows; beyond that it keeps what it has.
+    mutating func merge(_ fresh: inout BookSide) throws(BookError) {
+        guard reachesFarther(than: fresh), let seam = fresh.coveredTo else {
+            swap(&self, &fresh)
+            return
+        }
+        var levels: [PriceLevel] = []
+        fresh.forEachLevel { levels.append($0) }
+        forEachLevel { if side.isBeyond($0.price, seam) { levels.append($0) } }
+        try fresh.load(levels, coverage: coveredTo.map { .to($0) } ?? .whole)
+        swap(&self, &fresh)
+    }
+
     /// Drops the worst levels beyond `count` and moves the bound inwards with them.
     package mutating func trim(to wanted: Int) {
         guard count > wanted, wanted > 0 else { return }

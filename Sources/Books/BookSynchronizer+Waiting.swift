@@ -2,6 +2,8 @@
 extension BookSynchronizer {
     /// So long may a gap of one connection wait for another one that brings what is missing.
     package static let gapPatience: Duration = .milliseconds(500)
+    /// Stands for the connection of events that have waited.
+    private static let waitingRoom = -1
 
     /// Keeps an event that came before the snapshot.
     mutating func collect(
@@ -76,7 +78,7 @@ extension BookSynchronizer {
             gapSince = gapSince ?? arrival.instant
             return nil
         }
-        let action = abandonGap()
+        let action = abandonGap(at: arrival.instant)
         _ = collect(event, from: feed, at: arrival)
         return action
     }
@@ -87,17 +89,19 @@ extension BookSynchronizer {
 
     /// Starts over if no connection has closed the gap in time.
     mutating func giveUpGap(at now: ContinuousClock.Instant) -> SyncAction? {
-        state == .live && isGapOverdue(now) ? abandonGap() : nil
+        state == .live && isGapOverdue(now) ? abandonGap(at: now) : nil
     }
 
     /// Starts over with the events behind the gap, which a newer snapshot can be followed by.
-    private mutating func abandonGap() -> SyncAction {
-        let waiting = buffer
-        let action = startOver(position.hasApplied ? .gap : .snapshotTooOld)
-        buffer = waiting
-        buffer.forEachHeader { header in
-            bufferedLast = max(bufferedLast, header.last)
-            return true
+    ///
+    /// They are collected like new ones: some may be of a world that the exchange has left.
+    private mutating func abandonGap(at now: ContinuousClock.Instant) -> SyncAction {
+        var waiting = buffer
+        var action = startOver(position.hasApplied ? .gap : .snapshotTooOld)
+        var event = DepthEvent()
+        while let receivedTime = waiting.popFirst(into: &event) {
+            let arrival = Arrival(instant: now, wallMilliseconds: receivedTime)
+            if let other = collect(event, from: Self.waitingRoom, at: arrival) { action = other }
         }
         return action
     }
@@ -120,7 +124,8 @@ extension BookSynchronizer {
                 case .apply:
                     isMoving = true
                     hasMoved = true
-                    let result = follow(event, from: nil, receivedTime: receivedTime, into: &book)
+                    let result = follow(
+                        event, from: Self.waitingRoom, receivedTime: receivedTime, into: &book)
                     if let action = result.action { return action }
                 case .gap, .malformed: _ = buffer.append(event, receivedTime: receivedTime)
                 }
@@ -134,7 +139,7 @@ extension BookSynchronizer {
         } else {
             counts.gaps += 1
             attempt = attemptsBefore
-            return abandonGap()
+            return abandonGap(at: now)
         }
         return nil
     }

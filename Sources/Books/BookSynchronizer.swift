@@ -160,7 +160,7 @@ package struct BookSynchronizer: Sendable {
     }
 
     mutating func follow(
-        _ event: borrowing DepthEvent, from feed: Int?, receivedTime: Int64, into book: inout OrderBook
+        _ event: borrowing DepthEvent, from feed: Int, receivedTime: Int64, into book: inout OrderBook
     ) -> (outcome: EventOutcome, action: SyncAction?) {
         do throws(BookError) {
             try book.apply(event, receivedTime: receivedTime)

@@ -57,12 +57,18 @@ package struct OrderBook: ~Copyable, Sendable {
         self.receivedTime = receivedTime
     }
 
-    /// Takes over those sides of `other`, which stands at the same id, that reach farther; false if it does not.
-    package mutating func merge(_ other: inout OrderBook) -> Bool {
-        guard other.lastID == lastID else { return false }
-        if other.bids.reachesFarther(than: bids) { swap(&bids, &other.bids) }
-        if other.asks.reachesFarther(than: asks) { swap(&asks, &other.asks) }
-        return true
+    /// Takes over what `fresh`, which stands at the same id, knows, and keeps what lies beyond it.
+    ///
+    /// False if it stands elsewhere, or if numbers of the two do not fit one scale; the book is exact either way.
+    package mutating func merge(_ fresh: inout OrderBook) -> Bool {
+        guard fresh.lastID == lastID else { return false }
+        do throws(BookError) {
+            try bids.merge(&fresh.bids)
+            try asks.merge(&fresh.asks)
+            return true
+        } catch {
+            return false
+        }
     }
 
     /// Keeps at most `count` levels a side; what is dropped is no longer covered.

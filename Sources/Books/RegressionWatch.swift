@@ -1,7 +1,7 @@
 /// Notices that a venue began its ids anew (testnets are reset): newer events with older ids.
 ///
 /// Several connections of one book may cut the same history at different places, so that one of them tells old ids later
-/// than another told newer ones. That is no regression: only a connection whose own ids went down, or which never reached
+/// than another told newer ones. That is no regression: only a connection whose own ids went down, or which does not reach
 /// the book's, speaks for one.
 struct RegressionWatch: Sendable {
     private struct Feed: Sendable {
@@ -14,18 +14,19 @@ struct RegressionWatch: Sendable {
     }
     /// Connections come and go; those that were not heard for longest are forgotten.
     private static let feedLimit = 8
+    /// A new connection may lag so much behind one that has met the book before its old ids mean something.
+    private static let lagMilliseconds: Int64 = 2000
 
     private var feeds: [Feed] = []
     private var newestTime: Int64 = 0
     private var count = 0
     private var since: ContinuousClock.Instant?
 
-    /// An event that continues the chain was seen on connection `number`; nil: it had waited.
-    mutating func sawProgress(_ number: Int?, last: Int64, eventTime: Int64) {
+    /// An event that continues the chain was seen on connection `number`.
+    mutating func sawProgress(_ number: Int, last: Int64, eventTime: Int64) {
         newestTime = max(newestTime, eventTime)
         count = 0
         since = nil
-        guard let number else { return }
         let index = index(of: number, bookID: last)
         feeds[index].lastID = last
         feeds[index].hasMet = true
@@ -44,7 +45,9 @@ struct RegressionWatch: Sendable {
             count = 0
             since = nil
         }
-        if newestTime != 0, eventTime > newestTime, wentDown || !feeds[index].hasMet {
+        let patience =
+            !wentDown && feeds.contains { $0.number != number && $0.hasMet } ? Self.lagMilliseconds : 0
+        if newestTime != 0, eventTime > newestTime + patience, wentDown || !feeds[index].hasMet {
             feeds[index].hasMet = false
             if wentDown { feeds[index].bookID = bookID }
             count += 1

@@ -99,8 +99,8 @@ package struct SynchronizedBook: ~Copyable, Sendable {
         synchronizer.feedCount = origin.feedCount
     }
 
-    /// Takes over those sides of `fresh` that reach farther; false, with nothing changed, unless both are synchronised at
-    /// one id.
+    /// Takes over what `fresh` knows and keeps what lies beyond it, so that the farther bound stays; false, with nothing
+    /// changed, unless both are synchronised at one id.
     package mutating func merge(_ fresh: inout SynchronizedBook) -> Bool {
         guard isSynchronized, fresh.isSynchronized else { return false }
         return book.merge(&fresh.book)
@@ -146,6 +146,9 @@ package struct SynchronizedBook: ~Copyable, Sendable {
 package struct FreshCopy: ~Copyable {
     package var book: SynchronizedBook
     package var action: SyncAction?
+
+    /// The copy alone.
+    package consuming func takeBook() -> SynchronizedBook { book }
 }
 
 /// Why a synchronised read gave nothing.
