@@ -72,22 +72,63 @@ package struct BookSide: ~Copyable, Sendable {
     }
 
     /// Brings the side to what `levels` say; levels beyond the bound are left out.
+    ///
+    /// All slots of a group are looked for before the first is changed: what is done with a level cannot be
+    /// foretold, and so a search would wait for it.
     package mutating func apply(_ levels: [PriceLevel]) throws(BookError) {
-        ladder.rewind()
         let span = levels.span
-        for index in span.indices { try put(span[index]) }
+        var first = 0
+        while first < span.count {
+            let group = span.extracting(first..<min(first &+ 32, span.count))
+            if !put(group) {
+                for index in group.indices { try put(group[index], near: ladder.slots) }
+            }
+            first &+= 32
+        }
+    }
+
+    /// Puts up to 32 levels; false, with nothing changed, if not all have the common price scale.
+    @inline(__always)
+    private mutating func put(_ group: Span<PriceLevel>) -> Bool {
+        var slots = InlineArray<32, Int32>(repeating: 0)
+        let last = group.count &- 1
+        for first in stride(from: 0, through: last, by: 4) {
+            let (one, two) = (group[first], group[min(first &+ 1, last)])
+            let (three, four) = (group[min(first &+ 2, last)], group[min(first &+ 3, last)])
+            guard one.priceScale == priceScale, two.priceScale == priceScale, three.priceScale == priceScale,
+                four.priceScale == priceScale
+            else { return false }
+            let found = ladder.slots(
+                of: key(one), key(two), key(three), key(four), below: ladder.slots)
+            slots[first] = Int32(truncatingIfNeeded: found.0)
+            slots[first &+ 1] = Int32(truncatingIfNeeded: found.1)
+            slots[first &+ 2] = Int32(truncatingIfNeeded: found.2)
+            slots[first &+ 3] = Int32(truncatingIfNeeded: found.3)
+        }
+        for index in group.indices { put(group[index], key: key(group[index]), near: Int(slots[index])) }
+        return true
+    }
+
+    /// The key of a level whose price has the common scale.
+    @inline(__always)
+    private func key(_ level: PriceLevel) -> Int64 {
+        side == .asks ? 0 &- level.priceMantissa : level.priceMantissa
     }
 
     @inline(__always)
-    private mutating func put(_ level: PriceLevel) throws(BookError) {
-        var key = level.priceMantissa
-        if level.priceScale != priceScale { key = try keyAtCommonScale(level) }
-        if side == .asks { key = 0 &- key }
+    private mutating func put(_ level: PriceLevel, key: Int64, near: Int) {
         if let bound, key < bound, !keepsAll { return }
         if level.quantityScale > quantityScale { quantityScale = level.quantityScale }
         ladder.set(
             key: key, quantity: level.quantityMantissa,
-            scales: UInt16(level.priceScale) | UInt16(level.quantityScale) << 8)
+            scales: UInt16(level.priceScale) | UInt16(level.quantityScale) << 8, near: near)
+    }
+
+    @inline(never)
+    private mutating func put(_ level: PriceLevel, near: Int) throws(BookError) {
+        var key = level.priceMantissa
+        if level.priceScale != priceScale { key = try keyAtCommonScale(level) }
+        put(level, key: side == .asks ? 0 &- key : key, near: near)
     }
 
     @inline(never)
@@ -125,8 +166,7 @@ package struct BookSide: ~Copyable, Sendable {
         }
         // A snapshot lists the best first, so from its end every level is a new best one.
         for level in levels.reversed() where level.quantityMantissa != 0 {
-            ladder.rewind()
-            try put(level)
+            try put(level, near: ladder.slots)
         }
         if case .limit(let limit) = coverage, ladder.count > 0,
             !SideCoverage.isWhole(levelCount: levels.count, limit: limit)

@@ -98,6 +98,10 @@ package struct DepthEventParser: Sendable {
         try unsafe cursor.expect(0x7B)
         var isFirst = true
         while try unsafe cursor.nextField(&isFirst) {
+            if let letter = unsafe cursor.shortKey() {
+                try unsafe readShort(letter, into: &event)
+                continue
+            }
             let key = try unsafe cursor.key()
             switch unsafe key.count {
             case 1: try unsafe readShort(key.start.pointee, into: &event)

@@ -116,6 +116,18 @@ package enum WireError: Error, Equatable, Sendable, CustomStringConvertible {
         return unsafe key
     }
 
+    /// Reads a key of one letter with the colon behind it; nil, with the position unchanged, for any other form.
+    @inline(__always) mutating func shortKey() -> UInt8? {
+        guard unsafe end - position >= 4 else { return nil }
+        let bytes = unsafe UInt32(littleEndian: UnsafeRawPointer(position).loadUnaligned(as: UInt32.self))
+        let letter = UInt8(truncatingIfNeeded: bytes &>> 8)
+        guard bytes & 0xFFFF_00FF == 0x3A22_0022, letter | 0x20 >= 0x61, letter | 0x20 <= 0x7A else {
+            return nil
+        }
+        unsafe position += 4
+        return letter
+    }
+
     /// Reads a whole number; nil, with the position unchanged, if there is none that fits.
     mutating func integer() -> Int64? {
         let isNegative = unsafe peek() == 0x2D

@@ -10,8 +10,12 @@ struct LevelForm {
     private(set) var priceWhole = Digits(count: 0)
     private(set) var priceDecimals = Digits(count: 0)
     private(set) var quantityDecimals = Digits(count: 0)
+    /// How many points a quantity has: none where it is counted in contracts.
+    private(set) var quantityPoints = 0
+    /// What comes behind the digits of a quantity which it begins with: its point, or the quote that ends it.
+    private(set) var quantityMark: UInt8 = 0x22
 
-    /// A run of one to eight digits.
+    /// A run of up to eight digits.
     struct Digits {
         var count: Int
         /// Ones in the highest bits of those of the eight bytes which must be digits.
@@ -20,6 +24,8 @@ struct LevelForm {
         var shift: UInt64
         /// 10^`count`.
         var power: UInt64
+        /// All ones if there are digits: a shift by eight bytes is none, and would leave a value where there is none.
+        var kept: UInt64
 
         init(count: Int) {
             let bits = UInt64(truncatingIfNeeded: count &* 8)
@@ -27,16 +33,19 @@ struct LevelForm {
             shift = 64 &- bits
             mask = count > 0 ? 0x8080_8080_8080_8080 &>> shift : 0
             power = UInt64(truncatingIfNeeded: powerOfTen(count))
+            kept = count > 0 ? .max : 0
         }
     }
 
     /// Takes the form of `level`; `wholeDigits` is how many its price has before the point.
     @inline(never)
     mutating func learn(_ level: PriceLevel, wholeDigits: Int) {
-        guard 1...8 ~= wholeDigits, 1...8 ~= level.priceScale, 1...8 ~= level.quantityScale else { return }
+        guard 1...8 ~= wholeDigits, 1...8 ~= level.priceScale, 0...8 ~= level.quantityScale else { return }
         priceWhole = Digits(count: wholeDigits)
         priceDecimals = Digits(count: Int(level.priceScale))
         quantityDecimals = Digits(count: Int(level.quantityScale))
+        quantityPoints = level.quantityScale > 0 ? 1 : 0
+        quantityMark = level.quantityScale > 0 ? 0x2E : 0x22
         unset = 0
     }
 }
@@ -101,7 +110,7 @@ extension JSONCursor {
         let count = (quantityWhole.marks & 0x8080_8080_8080_8080).trailingZeroBitCount &>> 3
         let quantityPoint = unsafe separator + (3 &+ count)
         let quantityDecimals = unsafe chunk(quantityPoint + 1)
-        let last = unsafe quantityPoint + (1 &+ form.quantityDecimals.count)
+        let last = unsafe quantityPoint + (form.quantityPoints &+ form.quantityDecimals.count)
 
         var misfit = form.unset | (whole.marks & form.priceWhole.mask)
         misfit |= decimals.marks & form.priceDecimals.mask
@@ -111,7 +120,7 @@ extension JSONCursor {
         misfit |= unsafe UInt64((word(position) ^ 0x225B) & 0xFFFF)
         misfit |= unsafe UInt64((word(separator) ^ 0x22_2C22) & 0xFF_FFFF)
         misfit |= unsafe UInt64((word(last) ^ 0x5D22) & 0xFFFF)
-        misfit |= unsafe UInt64((point.pointee ^ 0x2E) | (quantityPoint.pointee ^ 0x2E))
+        misfit |= unsafe UInt64((point.pointee ^ 0x2E) | (quantityPoint.pointee ^ form.quantityMark))
         let price =
             eightDigits(whole.digits &<< form.priceWhole.shift) &* form.priceDecimals.power
             &+ eightDigits(decimals.digits &<< form.priceDecimals.shift)
@@ -120,6 +129,7 @@ extension JSONCursor {
         let quantity =
             eightDigits(quantityWhole.digits &<< shift) &* form.quantityDecimals.power
             &+ eightDigits(quantityDecimals.digits &<< form.quantityDecimals.shift)
+            & form.quantityDecimals.kept
         unsafe position = last + 2
         // At most sixteen digits each.
         return PriceLevel(
