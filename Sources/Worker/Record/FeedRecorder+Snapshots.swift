@@ -10,14 +10,19 @@ extension FeedRecorder {
         guard requests.count < Self.parallelRequests else { return }
         let exchange = configuration.exchange
         let request = exchange.depthRequest(market: market.name, limit: configuration.snapshotLimit)
-        guard weight.reserve(request.weight, nowMilliseconds: WallClock.milliseconds) == .granted else {
-            return
-        }
+        guard
+            case .granted(let reservation) = weight.reserve(
+                request.weight, nowMilliseconds: WallClock.milliseconds)
+        else { return }
         market.isFetching = true
-        requests[ObjectIdentifier(market)] = Task { await fetch(request, for: market) }
+        requests[ObjectIdentifier(market)] = Task {
+            await fetch(request, reservation, for: market)
+        }
     }
 
-    private func fetch(_ request: RESTRequest, for market: RecordedMarket) async {
+    private func fetch(
+        _ request: RESTRequest, _ reservation: RequestWeight.Reservation, for market: RecordedMarket
+    ) async {
         var call = HTTPClientRequest(
             url: request.url, tls: TLSClientSettings(authorityFile: configuration.exchange.caFile))
         call.timeout = .seconds(20)
@@ -26,15 +31,16 @@ extension FeedRecorder {
         requests[ObjectIdentifier(market)] = nil
         market.isFetching = false
         switch answer {
-        case .success(let response): take(response, request, market)
+        case .success(let response): take(response, reservation, market)
         case .failure(let error):
-            weight.observe(
-                reserved: request.weight, usedWeight: nil, nowMilliseconds: WallClock.milliseconds)
+            weight.observe(reservation, usedWeight: nil, nowMilliseconds: WallClock.milliseconds)
             if !(error is CancellationError) { wait(market, "\(error)") }
         }
     }
 
-    private func take(_ response: HTTPClientResponse, _ request: RESTRequest, _ market: RecordedMarket) {
+    private func take(
+        _ response: HTTPClientResponse, _ reservation: RequestWeight.Reservation, _ market: RecordedMarket
+    ) {
         let (time, milliseconds) = (WallTime.now, WallClock.milliseconds)
         let failure =
             response.status == 200
@@ -44,7 +50,7 @@ extension FeedRecorder {
                 body: response.body,
                 nowMilliseconds: milliseconds)
         weight.observe(
-            reserved: request.weight, usedWeight: RequestWeight.usedWeight { response.headers.value(of: $0) },
+            reservation, usedWeight: RequestWeight.usedWeight { response.headers.value(of: $0) },
             failure: failure, nowMilliseconds: milliseconds)
         if let failure {
             let words = "\(market.name): the exchange answered \(failure.status) \(failure.message)"

@@ -165,10 +165,11 @@ actor FeedRecorder {
         for action in actions {
             switch action {
             case .connect: connect(now)
-            case .close(let reason):
+            // A recording may have a gap where its connection is replaced; the snapshot after it goes on from there.
+            case .close(let cause), .replace(let cause):
                 let old = socket
-                lost(reason)
-                old?.abort(reason)
+                lost(cause.description)
+                old?.abort(cause.description)
             case .send(let method, let id, let streams):
                 let kind: SubscriptionMessage.Method = method == .subscribe ? .subscribe : .unsubscribe
                 socket?.send(
