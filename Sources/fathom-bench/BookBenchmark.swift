@@ -36,8 +36,10 @@ enum BookBenchmark {
             ("ns_per_level", best / Double(levels)),
             ("ns_per_level_undisturbed", undisturbed.total / Double(levels)),
             ("gigabytes_per_second", Double(bytes) / best),
+            ("gigabytes_per_second_undisturbed", Double(bytes) / undisturbed.total),
             ("allocations_per_event", try allocationsPerEvent(frames)),
             ("events_per_second", Double(frames.ranges.count) / best * 1e9),
+            ("ns_per_event_of_20_levels", try nanosecondsOfTwentyLevels(frames, passes: passes)),
             ("levels", Double(levels)), ("events", Double(frames.ranges.count)),
             ("bytes_of_1000_plus_1000_levels", try bytesOfThousandLevels()),
         ]
@@ -49,15 +51,47 @@ enum BookBenchmark {
         try book.load(frames.snapshot, coverage: .limit(1000), receivedTime: 0)
         let parser = DepthEventParser()
         var event = DepthEvent()
-        var before = 0
+        var before: Int?
         for _ in 0..<2 {
-            before = callocationcount_value()
+            before = nil
             _ = try frames.measure { frame in
+                // What `measure` itself takes is taken by now.
+                if before == nil { before = callocationcount_value() }
                 _ = try parser.parse(frame, into: &event)
                 try book.apply(event, receivedTime: 0)
             }
         }
-        return Double(callocationcount_value() - before) / Double(frames.ranges.count)
+        return Double(callocationcount_value() - (before ?? 0)) / Double(frames.ranges.count)
+    }
+
+    /// The undisturbed time of one of the events of 15 to 25 levels, scaled to 20.
+    ///
+    /// Each frame is timed alone while all are applied; what the clock takes is taken off again.
+    private static func nanosecondsOfTwentyLevels(_ frames: RecordedFrames, passes: Int) throws -> Double {
+        let parser = DepthEventParser()
+        var event = DepthEvent()
+        var best = StretchTimes()
+        var clock = StretchTimes()
+        var counts: [Int] = []
+        for _ in 0..<passes {
+            var book = OrderBook(keepsAll: true)
+            try book.load(frames.snapshot, coverage: .limit(1000), receivedTime: 0)
+            counts = []
+            counts.reserveCapacity(frames.ranges.count)
+            clock = try frames.measure(stretch: 1) { _ in counts.append(0) }.best(clock)
+            counts.removeAll(keepingCapacity: true)
+            best = try frames.measure(stretch: 1) { frame in
+                _ = try parser.parse(frame, into: &event)
+                try book.apply(event, receivedTime: 0)
+                counts.append(event.bids.count + event.asks.count)
+            }.best(best)
+        }
+        var (levels, nanoseconds) = (0, 0.0)
+        for (index, count) in counts.enumerated() where 15...25 ~= count {
+            levels += count
+            nanoseconds += best.nanoseconds[index] - clock.nanoseconds[index]
+        }
+        return levels > 0 ? nanoseconds / Double(levels) * 20 : 0
     }
 
     /// The levels of a book of 1000 + 1000 after its levels were exchanged one by one.

@@ -41,14 +41,16 @@ struct RecordedFrames {
         return root + "/hftbacktest/spot_btcusdt_100ms_full_651s"
     }
 
-    /// Runs `body` for every frame; returns the nanoseconds that each stretch of 50 frames took.
-    func measure(_ body: (RawSpan) throws -> Void) throws -> StretchTimes {
+    /// Runs `body` for every frame; returns the nanoseconds that each stretch of so many frames took.
+    func measure(stretch: Int = 50, _ body: (RawSpan) throws -> Void) throws -> StretchTimes {
         let whole = unsafe bytes.span.bytes
         var times = StretchTimes()
-        times.nanoseconds.reserveCapacity(ranges.count / 50 + 1)
+        times.nanoseconds.reserveCapacity(ranges.count / stretch + 1)
         var start = ContinuousClock().now
-        for first in stride(from: 0, to: ranges.count, by: 50) {
-            for range in ranges[first..<min(first + 50, ranges.count)] { try body(whole.extracting(range)) }
+        for first in stride(from: 0, to: ranges.count, by: stretch) {
+            for range in ranges[first..<min(first + stretch, ranges.count)] {
+                try body(whole.extracting(range))
+            }
             let now = ContinuousClock().now
             let passed = (now - start).components
             times.nanoseconds.append(Double(passed.seconds) * 1e9 + Double(passed.attoseconds) / 1e9)
