@@ -36,6 +36,11 @@ package struct Reason: RawRepresentable, Hashable, Codable, Sendable, CustomStri
     package static let malformedData = Reason("MalformedData")
     package static let loopStalled = Reason("LoopStalled")
     package static let pastCoverage = Reason("PastCoverage")
+    /// The stream is silent and the exchange does not say whether it lives.
+    package static let probeFailed = Reason("ProbeFailed")
+    package static let auditMismatch = Reason("AuditMismatch")
+    package static let feedLate = Reason("FeedLate")
+    package static let clockSkew = Reason("ClockSkew")
     package static let snapshotFailed = Reason("SnapshotFailed")
     package static let rateLimited = Reason("RateLimited")
     package static let banned = Reason("Banned")

@@ -14,7 +14,7 @@ struct AssignmentsTests {
         var assignments = Assignments(linger: .seconds(10))
         let margin = replica("b", exchange: "binance.com-margin", depth: 2000)
         assignments.replace(with: [replica("a"), margin], now: .zero)
-        #expect(assignments.books == [spot: 2000])
+        #expect(assignments.books == [spot: BookDemand(depths: [500, 2000])])
         #expect(assignments.routes.count == 2)
         #expect(assignments.replicas(of: spot) == ["a", "b"])
     }
@@ -26,7 +26,7 @@ struct AssignmentsTests {
         #expect(assignments.routes[MarketKey(exchange: "BINANCE.COM", market: "BTCUSDT")] == [spot])
         let early = assignments.expire(now: .milliseconds(10_999))
         #expect(!early)
-        #expect(assignments.books == [spot: 500])
+        #expect(assignments.books == [spot: BookDemand(depth: 500)])
         let late = assignments.expire(now: .seconds(11))
         #expect(late)
         #expect(assignments.books.isEmpty && assignments.routes.isEmpty)
@@ -38,7 +38,7 @@ struct AssignmentsTests {
         assignments.replace(with: [], now: .seconds(1))
         assignments.replace(with: [replica("c")], now: .seconds(2))
         assignments.expire(now: .seconds(60))
-        #expect(assignments.books == [spot: 500])
+        #expect(assignments.books == [spot: BookDemand(depth: 500)])
     }
 
     @Test func `a loop without a pulse for more than a second is not believed`() {

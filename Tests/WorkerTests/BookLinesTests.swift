@@ -73,9 +73,9 @@ func withLines(
         loop: try EventLoop(name: "lines"), clock: clock, board: ReportBoard(),
         settings: LineSettings(lanes: laneCount))
     let id = BookID(venue: "binance.com", market: "BTCUSDT", intervalMilliseconds: 100)
-    let book = KeptBook(id: id, stream: "btcusdt@depth@100ms", rule: exchange.sequenceRule)
+    let book = KeptBook(id: id, stream: "btcusdt@depth@100ms", family: exchange.family)
     await loop.run { loop in
-        loop.keep(book, depth: 500, venue: venue)
+        loop.keep(book, demand: BookDemand(depth: 500), venue: venue)
         guard let duty = loop.duties[id], duty.lines.count == laneCount else {
             Issue.record("expected \(laneCount) lines")
             return

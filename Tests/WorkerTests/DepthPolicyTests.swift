@@ -18,9 +18,10 @@ struct DepthPolicyTests {
             demand: BookDemand(depths: [depth], refreshInterval: refresh.map { .seconds($0) }))
     }
 
-    private func reply(_ bids: Int, _ asks: Int) -> BookSnapshot {
-        BookSnapshot(
+    private func reply(_ bids: Int, _ asks: Int, limit: Int) -> ReplySize {
+        let snapshot = BookSnapshot(
             lastID: 1, bids: Array(repeating: level, count: bids), asks: Array(repeating: level, count: asks))
+        return ReplySize(snapshot, limit: limit)
     }
 
     private func reach(_ bids: Int, _ asks: Int, wholeAsks: Bool = false) -> BookReach {
@@ -30,11 +31,11 @@ struct DepthPolicyTests {
     /// A policy whose book has had its shallow and its deep snapshot by second 1.
     private func settled(depth: Int = 500, refresh: Int? = nil) throws -> DepthPolicy {
         var policy = try policy(depth: depth, refresh: refresh)
-        policy.began(with: reply(100, 100), limit: policy.firstLimit, now: .zero)
+        policy.began(with: reply(100, 100, limit: policy.firstLimit), now: .zero)
         let asked = policy.wish(reach: reach(100, 100), now: .zero, random: 0.5)
         let wish = try #require(asked)
         policy.asked(wish, now: .zero)
-        policy.adopted(reply(wish.limit, wish.limit), limit: wish.limit, now: .seconds(1))
+        policy.adopted(reply(wish.limit, wish.limit, limit: wish.limit), now: .seconds(1))
         return policy
     }
 
@@ -49,14 +50,14 @@ struct DepthPolicyTests {
     ) throws {
         var policy = try policy(exchange, depth: depth)
         #expect(policy.firstLimit == first && policy.targetLimit == deep)
-        policy.began(with: reply(first, first), limit: first, now: .zero)
+        policy.began(with: reply(first, first, limit: first), now: .zero)
         let wish = policy.wish(reach: reach(first, first), now: .zero, random: 0)
         #expect(wish == (deep > first ? DepthPolicy.Wish(motive: .deepen, limit: deep) : nil))
     }
 
     @Test func `a side known whole is never asked for again`() throws {
         var policy = try policy()
-        policy.began(with: reply(37, 12), limit: 100, now: .zero)
+        policy.began(with: reply(37, 12, limit: 100), now: .zero)
         let whole = BookReach(bids: .init(levels: 3, isWhole: true), asks: .init(levels: 0, isWhole: true))
         #expect(policy.wish(reach: whole, now: .seconds(9), random: 0) == nil)
         var settled = try settled()
@@ -73,15 +74,15 @@ struct DepthPolicyTests {
         #expect(wish == .init(motive: .deepen, limit: 1000))
         policy.asked(wish, now: .seconds(60))
         #expect(policy.wish(reach: reach(10, 900), now: .seconds(200), random: 0) == nil)
-        policy.adopted(reply(1000, 1000), limit: 1000, now: .seconds(61))
+        policy.adopted(reply(1000, 1000, limit: 1000), now: .seconds(61))
         #expect(policy.wish(reach: reach(10, 900), now: .seconds(119), random: 0) == nil)
         #expect(policy.wish(reach: reach(10, 900), now: .seconds(120), random: 0) != nil)
     }
 
     @Test func `a venue that shows less than the depth is asked again at seven tenths of it`() throws {
         var policy = try policy("binance.com-futures", depth: 5000)
-        policy.began(with: reply(50, 50), limit: 50, now: .zero)
-        policy.adopted(reply(1000, 800), limit: 1000, now: .zero)
+        policy.began(with: reply(50, 50, limit: 50), now: .zero)
+        policy.adopted(reply(1000, 800, limit: 1000), now: .zero)
         // 800 was the whole of the asks, so only the bids were cut.
         #expect(policy.wish(reach: reach(700, 1, wholeAsks: true), now: .seconds(99), random: 0) == nil)
         #expect(policy.wish(reach: reach(699, 1, wholeAsks: true), now: .seconds(99), random: 0) != nil)
@@ -89,7 +90,7 @@ struct DepthPolicyTests {
 
     @Test func `what fails is asked again after waits that grow to a minute`() throws {
         var policy = try policy()
-        policy.began(with: reply(100, 100), limit: 100, now: .zero)
+        policy.began(with: reply(100, 100, limit: 100), now: .zero)
         var now = Duration.zero
         var waits: [Duration] = []
         for _ in 0..<9 {
@@ -127,7 +128,7 @@ struct DepthPolicyTests {
             let wish = try #require(asked)
             #expect(wish == .init(motive: .refresh, limit: 1000))
             policy.asked(wish, now: .seconds(due))
-            policy.adopted(reply(1000, 1000), limit: 1000, now: .seconds(due))
+            policy.adopted(reply(1000, 1000, limit: 1000), now: .seconds(due))
             #expect(policy.wish(reach: full, now: .seconds(due + 2), random: random) == nil)
         }
     }
@@ -135,10 +136,10 @@ struct DepthPolicyTests {
     @Test func `each depth of a shared book stands for itself`() throws {
         var policy = try policy("binance.com-futures", depth: 500)
         policy.demand = BookDemand(depths: [20, 500, 5000])
-        policy.began(with: reply(50, 50), limit: 50, now: .zero)
+        policy.began(with: reply(50, 50, limit: 50), now: .zero)
         #expect(
             policy.standings(reach: reach(50, 50), now: .zero) == [20: .full, 500: .shallow, 5000: .shallow])
-        policy.adopted(reply(1000, 1000), limit: 1000, now: .seconds(1))
+        policy.adopted(reply(1000, 1000, limit: 1000), now: .seconds(1))
         #expect(
             policy.standings(reach: reach(1000, 1000), now: .seconds(1))
                 == [20: .full, 500: .full, 5000: .below(limit: 1000)])
@@ -155,7 +156,7 @@ struct DepthPolicyTests {
         #expect(standing(501, 230) == .below(limit: 1000) && standing(499, 240) == .below(limit: 1000))
         #expect(standing(501, 250) == .below(limit: 1000) && standing(501, 370) == .full)
         #expect(standing(499, 400) == .full && standing(499, 520) == .below(limit: 1000))
-        policy.adopted(reply(1000, 1000), limit: 1000, now: .seconds(521))
+        policy.adopted(reply(1000, 1000, limit: 1000), now: .seconds(521))
         #expect(standing(1000, 521) == .full)
     }
 }

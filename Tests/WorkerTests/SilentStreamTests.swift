@@ -24,9 +24,9 @@ struct SilentStreamTests {
         let venue = Venue(exchange: exchange, desk: desk, metrics: metrics)
         let loop = FeedLoop(loop: try EventLoop(name: "silent"), clock: clock, board: ReportBoard())
         let id = BookID(venue: "binance.com", market: "BTCUSDT", intervalMilliseconds: 100)
-        let book = KeptBook(id: id, stream: "btcusdt@depth@100ms", rule: exchange.sequenceRule)
+        let book = KeptBook(id: id, stream: "btcusdt@depth@100ms", family: exchange.family)
         await loop.run { loop in
-            loop.keep(book, depth: 500, venue: venue)
+            loop.keep(book, demand: BookDemand(depth: 500), venue: venue)
             guard let feed = loop.feeds.first, let duty = loop.duties[book.id] else {
                 Issue.record("the book has no feed")
                 return
@@ -127,8 +127,8 @@ extension FeedLoop {
 
     func keepAnother(beside duty: BookDuty, _ feed: Feed) -> BookDuty {
         let id = BookID(venue: "binance.com", market: "ETHUSDT", intervalMilliseconds: 100)
-        let book = KeptBook(id: id, stream: "ethusdt@depth@100ms", rule: feed.venue.exchange.sequenceRule)
-        keep(book, depth: 500, venue: feed.venue)
+        let book = KeptBook(id: id, stream: "ethusdt@depth@100ms", family: feed.venue.exchange.family)
+        keep(book, demand: BookDemand(depth: 500), venue: feed.venue)
         return duties[id] ?? duty
     }
 

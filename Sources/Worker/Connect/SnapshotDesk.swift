@@ -34,6 +34,10 @@ struct SnapshotOrder: Sendable {
     var notBefore: Duration
     /// What a peer's copy must be to do as well; nil: only the exchange's answer will do.
     var copy: CopyTerms?
+    /// Asked just before the request goes out; false: nobody wants it any more.
+    ///
+    /// What has to be ready for the answer begins here, so that nothing is collected while an order waits for its weight.
+    var willSend: (@Sendable () -> Bool)?
     /// Called once, from any thread; never if a newer order of the same book and purpose took its place.
     var completion: @Sendable (SnapshotOutcome) -> Void
 }
@@ -114,7 +118,11 @@ final class SnapshotDesk: Sendable {
             for await _ in signal {
                 while let (order, request, reservation) = next() {
                     group.addTask {
-                        order.completion(await self.fetch(order, request, reservation))
+                        if order.willSend?() ?? true {
+                            order.completion(await self.fetch(order, request, reservation))
+                        } else {
+                            self.weight.withLock { $0.giveBack(reservation) }
+                        }
                         self.state.withLock { $0.running -= 1 }
                         self.wake.yield()
                     }

@@ -3,7 +3,19 @@ final class BookDuty {
     let book: KeptBook
     let venue: Venue
     let streamBytes: [UInt8]
-    var depth: Int
+    /// When it wants another snapshot, and how deep a one.
+    var policy: DepthPolicy
+    /// How the depths that are asked for stood when last looked at.
+    var standings: [Int: DepthPolicy.Standing] = [:]
+    /// The copy that was ordered to stand beside the book; nil: none was.
+    var freshOrder: FreshOrder?
+    /// Counts such orders.
+    var freshOrders = 0
+    /// When a copy last met the book.
+    var lastCompared: Duration = .zero
+    var lastAudit: AuditRecord?
+    /// Who waits for the next comparison.
+    var auditWaiters: [@Sendable (AuditOutcome) -> Void] = []
     /// The connections that bring its stream, or are about to.
     var lines: [BookLine] = []
     /// When any of its lines brought something last.
@@ -19,17 +31,26 @@ final class BookDuty {
     var doubtedID: Int64?
     /// A probe saw this id; if the stream does not bring it in time, it is dead.
     var awaited: (id: Int64, until: Duration)?
-    /// How many levels the last snapshot gave on its shorter side that was cut.
-    var lastReplyLevels: Int?
-    var nextRefresh: Duration = .zero
     var nextRevival: Duration?
     var lastReport: KeptBook.Report?
 
-    init(book: KeptBook, depth: Int, venue: Venue) {
+    init(book: KeptBook, demand: BookDemand, venue: Venue) {
         self.book = book
         self.venue = venue
-        self.depth = depth
+        policy = DepthPolicy(exchange: venue.exchange, demand: demand)
         streamBytes = Array(book.stream.utf8)
+    }
+
+    /// An order for a copy beside the book.
+    struct FreshOrder {
+        let number: Int
+        let purpose: SnapshotOrder.Purpose
+        let limit: Int
+        /// The size of the reply that the copy took, and when it took it.
+        var reply: ReplySize?
+        var answeredAt: Duration?
+        /// Since when the copy is ahead of everything that the stream has brought.
+        var aheadSince: Duration?
     }
 
     /// Whether its stream is acknowledged on a connection in use.

@@ -41,6 +41,24 @@ struct BookDemand: Equatable, Sendable {
     init(depth: Int) { self.init(depths: [depth]) }
 }
 
+/// How much of a book a reply to a request has shown.
+struct ReplySize: Equatable, Sendable {
+    var limit: Int
+    /// The levels of its shorter side, of those that the limit cut; nil: none was cut.
+    var levels: Int?
+
+    init(limit: Int, levels: Int?) {
+        self.limit = limit
+        self.levels = levels
+    }
+
+    init(_ snapshot: borrowing BookSnapshot, limit: Int) {
+        let cut = [snapshot.bids.count, snapshot.asks.count]
+            .filter { !SideCoverage.isWhole(levelCount: $0, limit: limit) }
+        self.init(limit: limit, levels: cut.min())
+    }
+}
+
 /// Decides when one book wants another snapshot, and how deep a one.
 ///
 /// A cheap shallow one comes first; then the smallest offered that shows twice the depth, merged beside the served book;
@@ -95,26 +113,34 @@ struct DepthPolicy: Sendable {
 
     var targetLimit: Int { limit(forDepth: demand.depth) }
 
+    /// So many levels are as good as an answer at the target limit: with fewer, more would be fetched soon.
+    var leastLevels: Int { min(demand.depth, targetLimit * 7 / 10) }
+
     /// How many levels a side may keep; what is beyond goes, and the bound moves inwards.
     var levelLimit: Int { max(targetLimit, demand.depth) * 2 }
 
     // MARK: What happened
 
-    /// The book has started over: what it knows comes from a first copy of `limit` levels a side.
-    mutating func began(with snapshot: borrowing BookSnapshot, limit: Int, now: Duration) {
-        isUnderWay = false
-        notBefore = .zero
+    /// The book has started over from the exchange's first reply.
+    mutating func began(with reply: ReplySize, now: Duration) {
         fetchedLimit = 0
-        adopted(snapshot, limit: limit, now: now)
+        notBefore = .zero
+        adopted(reply, now: now)
+    }
+
+    /// The book has started over from another worker's copy, which reaches so far.
+    mutating func began(from reach: BookReach, now: Duration) {
+        let levels = reach.shortest ?? .max
+        let limit = levels >= leastLevels ? targetLimit : limits.last { $0 <= levels } ?? firstLimit
+        began(with: ReplySize(limit: limit, levels: reach.shortest), now: now)
     }
 
     /// A snapshot was merged.
-    mutating func adopted(_ snapshot: borrowing BookSnapshot, limit: Int, now: Duration) {
+    mutating func adopted(_ reply: ReplySize, now: Duration) {
         isUnderWay = false
         backoff.reset()
-        fetchedLimit = max(fetchedLimit, limit)
-        replyLevels = [snapshot.bids.count, snapshot.asks.count]
-            .filter { !SideCoverage.isWhole(levelCount: $0, limit: limit) }.min()
+        fetchedLimit = max(fetchedLimit, reply.limit)
+        replyLevels = reply.levels
         refreshAt = nil
         for depth in shortfalls.keys { shortfalls[depth]?.isNews = true }
     }
@@ -132,9 +158,6 @@ struct DepthPolicy: Sendable {
         notBefore = now + backoff.next()
         thinNotBefore = min(thinNotBefore, notBefore)
     }
-
-    /// What was asked for is no longer wanted, as nothing is wrong with it: looked at again at once.
-    mutating func dropped() { isUnderWay = false }
 
     // MARK: What follows from it
 

@@ -68,12 +68,12 @@ extension FeedLoop {
         if eventTime > 0 {
             feed.venue.lag.observe(Double(max(0, arrival.wallMilliseconds - eventTime)) / 1000)
         }
-        let (action, spareAction, isChanged) = duty.book.receive(
-            feed.event, from: feed.generation, at: arrival)
-        if let action { perform(action, duty, isSpare: false) }
-        if let spareAction { perform(spareAction, duty, isSpare: true) }
+        let reaction = duty.book.receive(feed.event, from: feed.generation, at: arrival)
+        if let action = reaction.action { perform(action, duty) }
+        if let action = reaction.freshAction { freshAsks(action, duty) }
+        if let meeting = reaction.meeting { met(meeting, duty) }
         if duty.unprovenSince != nil { believe(duty) }
-        if isChanged { report(duty) }
+        if reaction.isChanged { report(duty) }
     }
 
     /// A frame that cannot be read harms the book of the stream it names; one that names none of ours may have
@@ -94,11 +94,8 @@ extension FeedLoop {
 
     func invalidate(_ duty: BookDuty, _ reason: OutOfSyncReason) {
         forgetDoubt(duty)
-        let action = duty.book.state.withLock { state in
-            state.spare = nil
-            return state.book.invalidate(reason)
-        }
-        if let action { perform(action, duty, isSpare: false) }
+        let action = duty.book.state.withLock { $0.book.invalidate(reason) }
+        if let action { perform(action, duty) }
         report(duty)
     }
 
@@ -109,7 +106,9 @@ extension FeedLoop {
 
     /// Tells the board when phase, reason or message have changed.
     func report(_ duty: BookDuty) {
-        let report = duty.book.report
+        var report = duty.book.report
+        report.standings = report.phase == .synchronized ? duty.standings : [:]
+        report.lastAudit = duty.lastAudit
         guard report != duty.lastReport else { return }
         if report.phase == .synchronized, duty.lastReport?.phase != .synchronized {
             Self.log.info("Book is in sync", ["book": duty.book.id.description])

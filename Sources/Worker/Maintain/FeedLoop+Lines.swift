@@ -5,9 +5,9 @@ import Telemetry
 
 /// Which connections bring which book: a book has one line on each lane, and lives as long as one of them does.
 extension FeedLoop {
-    func keep(_ book: KeptBook, depth: Int, venue: Venue) {
+    func keep(_ book: KeptBook, demand: BookDemand, venue: Venue) {
         if let old = duties[book.id] { letGo(old.book) }
-        let duty = BookDuty(book: book, depth: depth, venue: venue)
+        let duty = BookDuty(book: book, demand: demand, venue: venue)
         duties[book.id] = duty
         for lane in 0..<settings.lanes {
             let feed = feedWithRoom(venue, lane: lane)
@@ -17,19 +17,23 @@ extension FeedLoop {
         report(duty)
     }
 
-    func changeDepth(_ book: KeptBook, to depth: Int) {
-        if let duty = duties[book.id], duty.book === book { duty.depth = depth }
+    /// Takes effect at once.
+    func changeDemand(_ book: KeptBook, to demand: BookDemand) {
+        guard let duty = duties[book.id], duty.book === book else { return }
+        duty.policy.demand = demand
+        book.state.withLock { $0.book.levelLimit = duty.policy.levelLimit }
+        considerDepth(duty, clock.now)
     }
 
     func letGo(_ book: KeptBook) {
         if let duty = duties[book.id], duty.book === book {
             duties[book.id] = nil
+            endFresh(duty, "the book was let go")
             duty.venue.source.forget(book.id)
             for line in duty.lines { line.feed.remove(line) }
         }
         book.state.withLock { state in
             state.trust.feeds = []
-            state.spare = nil
             state.book.streamClosed(.disconnected)
         }
     }
@@ -57,17 +61,18 @@ extension FeedLoop {
         line.missingSince = nil
         guard isFirst else { return countLines(duty) }
         forgetDoubt(duty)
+        endFresh(duty, "the stream began anew")
         duty.lastEvent = now
         duty.awaited = nil
         duty.isStalled = false
         let instant = clock.instant(now)
         let action = duty.book.state.withLock { state in
             state.follow(duty.lines)
-            state.spare = nil
             if state.book.phase != .failed { state.note = nil }
+            state.book.levelLimit = duty.policy.levelLimit
             return state.book.streamOpened(at: instant)
         }
-        if let action { perform(action, duty, isSpare: false) }
+        if let action { perform(action, duty) }
         report(duty)
     }
 
@@ -77,11 +82,11 @@ extension FeedLoop {
         line.isOpen = false
         guard !duty.isOpen else { return countLines(duty) }
         forgetDoubt(duty)
+        endFresh(duty, "the stream has ended")
         duty.awaited = nil
         duty.isStalled = false
         duty.book.state.withLock { state in
             state.follow(duty.lines)
-            state.spare = nil
             state.book.streamClosed(cause)
             if let note, state.book.phase != .failed { state.note = note }
         }
@@ -137,6 +142,6 @@ extension KeptBook.State {
     mutating func follow(_ lines: [BookLine]) {
         trust.feeds = lines.filter(\.isOpen).map(\.feed.trust)
         book.feedCount = max(1, trust.feeds.count)
-        spare?.feedCount = book.feedCount
+        fresh?.book.feedCount = book.feedCount
     }
 }

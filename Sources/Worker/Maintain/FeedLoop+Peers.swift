@@ -4,29 +4,25 @@ import Telemetry
 
 /// When a copy of another worker's book does in place of the exchange's answer.
 extension FeedLoop {
-    /// What a peer's copy must be to answer `request`; nil: only the exchange will do.
-    ///
-    /// A served book that wants more levels takes only a copy that shows as many as the exchange's answer would after a while.
-    func copyTerms(
-        _ request: SnapshotRequest, _ duty: BookDuty, limit: Int, isSpare: Bool
-    ) -> CopyTerms? {
+    /// What a peer's copy must be to answer `request` of a book that is not served; nil: only the exchange will do.
+    func copyTerms(_ request: SnapshotRequest, _ duty: BookDuty) -> CopyTerms? {
         guard !request.needsExchange, Self.mayCopy(after: request.reason) else { return nil }
         let book = duty.book
-        var terms = CopyTerms(book: book.id, isServed: isSpare)
-        if isSpare { terms.leastLevels = Self.leastLevels(depth: duty.depth, limit: limit) }
-        terms.leastID = {
-            book.state.withLock { state in
-                isSpare ? state.spare?.leastSnapshotID ?? 0 : state.book.leastSnapshotID
-            }
-        }
-        if !isSpare {
-            terms.onWait = { [weak self] name in self?.perform { $0.waits(book, for: name) } }
-        }
+        var terms = CopyTerms(book: book.id)
+        terms.leastID = { book.state.withLock { $0.book.leastSnapshotID } }
+        terms.onWait = { [weak self] name in self?.perform { $0.waits(book, for: name) } }
         return terms
     }
 
-    /// So many levels make a copy as good as an answer of `limit` levels: with fewer, more would be fetched soon.
-    static func leastLevels(depth: Int, limit: Int) -> Int { min(depth, limit * 7 / 10) }
+    /// What a peer's copy must be to deepen a served book: it shows as many levels as the exchange's answer would after a while.
+    func copyTerms(_ order: BookDuty.FreshOrder, _ duty: BookDuty) -> CopyTerms? {
+        guard order.purpose == .deepen else { return nil }
+        let book = duty.book
+        var terms = CopyTerms(book: book.id, isServed: true)
+        terms.leastLevels = duty.policy.leastLevels
+        terms.leastID = { book.leastFreshID(order.number, order.purpose) }
+        return terms
+    }
 
     /// A book whose ids or prices did not fit its own stream may have got that from a peer.
     private static func mayCopy(after reason: OutOfSyncReason) -> Bool {

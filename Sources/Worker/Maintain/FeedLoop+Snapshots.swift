@@ -6,7 +6,9 @@ import Transport
 
 /// What books ask of the exchange over REST, and what becomes of the answers.
 extension FeedLoop {
-    func perform(_ action: SyncAction, _ duty: BookDuty, isSpare: Bool) {
+    func perform(_ action: SyncAction, _ duty: BookDuty) {
+        // Whatever it wants, it is not served now: there is nothing that a copy could meet.
+        endFresh(duty, "the book went out of sync")
         switch action {
         case .fetchSnapshot(let request):
             var delay = Duration.zero
@@ -14,11 +16,10 @@ extension FeedLoop {
                 var backoff = RetryBackoff(first: .milliseconds(250), attempts: request.attempt - 2)
                 delay = backoff.next()
             }
-            let limit = duty.venue.exchange.snapshotLimit(forDepth: duty.depth)
-            let terms = copyTerms(request, duty, limit: limit, isSpare: isSpare)
-            order(isSpare ? .refresh : .synchronize, limit: limit, after: delay, duty, copy: terms) {
-                owner, duty, outcome in
-                owner.answered(request, outcome, duty, isSpare: isSpare)
+            let limit = duty.policy.firstLimit
+            let terms = copyTerms(request, duty)
+            order(.synchronize, limit: limit, after: delay, duty, copy: terms) { owner, duty, outcome in
+                owner.answered(request, outcome, duty)
             }
         case .askMarketStatus:
             order(.status, limit: 0, after: .zero, duty) { owner, duty, outcome in
@@ -30,14 +31,14 @@ extension FeedLoop {
     /// Sends an order to the desk; the answer comes back on the loop, unless the book has left it.
     func order(
         _ purpose: SnapshotOrder.Purpose, limit: Int, after delay: Duration, _ duty: BookDuty,
-        copy: CopyTerms? = nil,
-        _ completion: @escaping @Sendable (isolated FeedLoop, BookDuty, SnapshotOutcome) -> Void
+        copy: CopyTerms? = nil, willSend: (@Sendable () -> Bool)? = nil,
+        completion: @escaping @Sendable (isolated FeedLoop, BookDuty, SnapshotOutcome) -> Void
     ) {
         let book = duty.book
         duty.venue.source.submit(
             SnapshotOrder(
                 purpose: purpose, book: ObjectIdentifier(book), market: book.id.market, limit: limit,
-                notBefore: clock.now + delay, copy: copy
+                notBefore: clock.now + delay, copy: copy, willSend: willSend
             ) {
                 [weak self] outcome in
                 self?.perform { owner in
@@ -47,54 +48,53 @@ extension FeedLoop {
             })
     }
 
-    private func answered(
-        _ request: SnapshotRequest, _ outcome: SnapshotOutcome, _ duty: BookDuty, isSpare: Bool
-    ) {
+    private func answered(_ request: SnapshotRequest, _ outcome: SnapshotOutcome, _ duty: BookDuty) {
         var action: SyncAction?
         switch outcome {
         case .snapshot(let snapshot, let limit):
-            action = take(snapshot, .limit(limit), for: request, duty, isSpare: isSpare)
+            action = take(snapshot, .limit(limit), for: request, duty)
         case .copy(let copy):
-            action = take(copy.snapshot, copy.coverage, for: request, duty, isSpare: isSpare)
+            action = take(copy.snapshot, copy.coverage, for: request, duty)
         case .unknownMarket(let message):
             duty.nextRevival = clock.now + .seconds(60)
+            endFresh(duty, message)
             duty.book.state.withLock { state in
-                state.spare = nil
                 state.book.fail(.unknownMarket)
                 state.note = KeptBook.Note(reason: .unknownMarket, message: message)
             }
         case .failed(let reason, let message):
             action = duty.book.state.withLock { state in
-                if isSpare {
-                    state.spare = nil
-                    return nil
-                }
                 if !state.book.isSynchronized { state.note = KeptBook.Note(reason: reason, message: message) }
                 return state.book.snapshotFailed(request)
             }
         case .status: return
         }
-        if let action { perform(action, duty, isSpare: isSpare) }
+        if let action { perform(action, duty) }
         report(duty)
     }
 
     private func take(
         _ snapshot: BookSnapshot, _ coverage: SnapshotCoverage, for request: SnapshotRequest,
-        _ duty: BookDuty, isSpare: Bool
+        _ duty: BookDuty
     ) -> SyncAction? {
         let arrival = Arrival(instant: .now, wallMilliseconds: WallClock.milliseconds)
-        duty.lastReplyLevels = min(snapshot.bids.count, snapshot.asks.count)
-        return duty.book.state.withLock { state in
-            guard isSpare else {
-                let action = state.book.receive(snapshot, for: request, coverage: coverage, at: arrival)
-                if state.book.isSynchronized { state.note = nil }
-                return action
-            }
-            guard state.spare != nil else { return nil }
-            let action = state.spare?.receive(snapshot, for: request, coverage: coverage, at: arrival)
-            state.adoptSpare()
-            return action ?? nil
+        let (action, reach) = duty.book.state.withLock { state in
+            let wasLive = state.book.isSynchronized
+            let action = state.book.receive(snapshot, for: request, coverage: coverage, at: arrival)
+            if state.book.isSynchronized { state.note = nil }
+            return (action, wasLive ? nil : state.book.readIfSynchronized { BookReach($0) })
         }
+        if let reach {
+            let now = clock.now
+            if case .limit(let limit) = coverage {
+                duty.policy.began(with: ReplySize(snapshot, limit: limit), now: now)
+            } else {
+                duty.policy.began(from: reach, now: now)
+            }
+            duty.lastCompared = now
+            considerDepth(duty, now)
+        }
+        return action
     }
 
     func statusAnswered(_ outcome: SnapshotOutcome, _ duty: BookDuty) {
@@ -119,7 +119,7 @@ extension FeedLoop {
             return action
         }
         duty.nextRevival = isTrading ? nil : clock.now + .seconds(60)
-        if let action { perform(action, duty, isSpare: false) }
+        if let action { perform(action, duty) }
         report(duty)
     }
 }

@@ -10,7 +10,6 @@ extension FeedLoop {
     /// So long may probes of a silent stream fail before its book is withdrawn.
     static let unprovenLimit: Duration = .seconds(60)
     static let probeRetry: Duration = .seconds(10)
-    static let refreshInterval: Duration = .seconds(60)
 
     func tickBooks(now: Duration) {
         let instant = clock.instant(now)
@@ -19,7 +18,7 @@ extension FeedLoop {
             if let revival = duty.nextRevival, revival <= now { revive(duty) }
             guard duty.isOpen else { continue }
             if let action = duty.book.state.withLock({ $0.book.tick(at: instant) }) {
-                perform(action, duty, isSpare: false)
+                perform(action, duty)
                 report(duty)
             }
             if isDead(duty, now) {
@@ -29,16 +28,17 @@ extension FeedLoop {
             let isSilent = now - duty.lastEvent >= Self.silenceBeforeProbe
             if isSilent { doubtIfUnproven(duty, now) }
             if isSilent, !duty.isProbing, duty.awaited == nil, duty.nextProbe <= now { silent.append(duty) }
-            refreshIfThin(duty, now)
+            watchFresh(duty, now)
+            considerDepth(duty, now)
         }
         for duty in silent.sorted(by: { $0.lastEvent < $1.lastEvent }) { probe(duty, now) }
     }
 
     /// A snapshot over a stream that says nothing would be as stale soon: the book waits until the stream is acknowledged anew.
-    private func streamDied(_ duty: BookDuty) {
+    func streamDied(_ duty: BookDuty, _ cause: OutOfSyncReason = .streamSilent) {
         for line in duty.lines {
             line.feed.machine.renew(duty.book.stream)
-            close(line, .streamSilent, nil)
+            close(line, cause, nil)
         }
     }
 
@@ -66,11 +66,11 @@ extension FeedLoop {
             let id = liveID(duty)
         else { return }
         duty.doubtedID = id
+        endFresh(duty, "nobody says whether the stream lives")
         duty.book.state.withLock { state in
-            state.spare = nil
             state.book.suspend(.streamSilent)
             state.note = KeptBook.Note(
-                reason: Reason(rawValue: "ProbeFailed"),
+                reason: .probeFailed,
                 message:
                     "the stream is silent and \(duty.venue.exchange.restBaseURL) does not say whether it lives"
             )
@@ -122,24 +122,6 @@ extension FeedLoop {
             // Nothing has happened at the exchange either: the stream is as good as one that just spoke.
             duty.lastEvent = now
             believe(duty)
-        }
-    }
-
-    /// Fetches again when the covered levels have become few, at most once a minute, while the book stays readable.
-    private func refreshIfThin(_ duty: BookDuty, _ now: Duration) {
-        guard duty.nextRefresh <= now, let reply = duty.lastReplyLevels else { return }
-        let least = min(duty.depth, reply * 7 / 10)
-        let isThin = duty.book.state.withLock { state in
-            guard state.spare == nil else { return false }
-            return state.book.readIfSynchronized { book in
-                (!book.bids.isWhole && book.bids.count < least)
-                    || (!book.asks.isWhole && book.asks.count < least)
-            } ?? false
-        }
-        guard isThin else { return }
-        duty.nextRefresh = now + Self.refreshInterval
-        if let action = duty.book.beginSpare(at: clock.instant(now)) {
-            perform(action, duty, isSpare: true)
         }
     }
 

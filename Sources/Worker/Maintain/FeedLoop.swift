@@ -15,6 +15,8 @@ actor FeedLoop {
     nonisolated let pulse: LoopPulse
     nonisolated let clock: WorkerClock
     let board: ReportBoard
+    /// Where the evidence of a mismatch goes; nil: nowhere.
+    let evidence: EvidenceStore?
     var feeds: [Feed] = []
     var duties: [BookID: BookDuty] = [:]
     let settings: LineSettings
@@ -28,11 +30,15 @@ actor FeedLoop {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    init(loop: EventLoop, clock: WorkerClock, board: ReportBoard, settings: LineSettings = LineSettings()) {
+    init(
+        loop: EventLoop, clock: WorkerClock, board: ReportBoard, settings: LineSettings = LineSettings(),
+        evidence: EvidenceStore? = nil
+    ) {
         self.loop = loop
         self.clock = clock
         self.board = board
         self.settings = settings
+        self.evidence = evidence
         lastTick = clock.now
         pulse = LoopPulse(now: clock.now)
     }

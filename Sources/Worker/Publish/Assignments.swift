@@ -18,6 +18,8 @@ struct Assignment: Equatable, Sendable {
     var exchange: String
     var market: String
     var depth: Int
+    /// How often a fresh snapshot is asked for besides what is needed; nil: not at all.
+    var refreshInterval: Duration?
     /// The book behind it; nil if there can be none.
     var book: BookID?
     /// Why there can be none.
@@ -67,13 +69,20 @@ struct Assignments: Sendable {
         return lingering.count != count
     }
 
-    /// The books to keep, each with the largest depth asked for.
-    var books: [BookID: Int] {
-        var books: [BookID: Int] = [:]
-        for (route, entry) in lingering { books[route.book] = max(entry.depth, books[route.book] ?? 0) }
+    /// The books to keep, each with all that is asked of it.
+    var books: [BookID: BookDemand] {
+        var depths: [BookID: Set<Int>] = [:]
+        var intervals: [BookID: Duration] = [:]
+        for (route, entry) in lingering { depths[route.book, default: []].insert(entry.depth) }
         for replica in replicas.values {
             guard let book = replica.book else { continue }
-            books[book] = max(replica.depth, books[book] ?? 0)
+            depths[book, default: []].insert(replica.depth)
+            guard let interval = replica.refreshInterval else { continue }
+            intervals[book] = min(interval, intervals[book] ?? interval)
+        }
+        var books: [BookID: BookDemand] = [:]
+        for (book, wanted) in depths {
+            books[book] = BookDemand(depths: wanted, refreshInterval: intervals[book])
         }
         return books
     }

@@ -1,3 +1,4 @@
+import Binance
 import Books
 import DepthCacheAPI
 import Telemetry
@@ -9,13 +10,13 @@ final class KeptBook: Sendable {
     /// What is behind the lock.
     struct State: ~Copyable, Sendable {
         var book: SynchronizedBook
-        /// A fresh copy that follows the same events and takes the book's place once it is in step.
-        var spare: SynchronizedBook?
+        /// A copy that follows the same events, to deepen, refresh or audit the book once both stand at one id.
+        var fresh: FollowingBook?
+        /// The order that may begin such a copy; nil: none is wanted.
+        var freshOrder: Int?
         /// The connections that bring the book's stream now; none means nothing to believe.
         var trust = BookTrust()
         var note: Note?
-        /// Restarts of the copies that this one has replaced.
-        var earlierRestarts = 0
     }
 
     /// Why it is as it is, in the words of whoever knows better than the book.
@@ -24,16 +25,21 @@ final class KeptBook: Sendable {
         var message: String
     }
 
+    /// How long the events of options are remembered: their snapshots lag behind their streams.
+    private static let optionsRecall: Duration = .seconds(60)
+
     let id: BookID
     let stream: String
     let state: Guarded<State>
-    private let rule: SequenceRule
 
-    init(id: BookID, stream: String, rule: SequenceRule) {
+    init(id: BookID, stream: String, family: ExchangeFamily) {
         self.id = id
         self.stream = stream
-        self.rule = rule
-        state = Guarded(State(book: SynchronizedBook(rule: rule)))
+        state = Guarded(
+            State(
+                book: SynchronizedBook(
+                    rule: family.sequenceRule, recallPeriod: family == .options ? Self.optionsRecall : .zero)
+            ))
     }
 
     /// A summary for status and metrics.
@@ -42,6 +48,9 @@ final class KeptBook: Sendable {
         var reason: Reason
         var message: String
         var restarts: Int
+        /// How the depths that are asked for stand; only of a synchronised book.
+        var standings: [Int: DepthPolicy.Standing] = [:]
+        var lastAudit: AuditRecord?
     }
 
     var report: Report {
@@ -51,49 +60,83 @@ final class KeptBook: Sendable {
             let reason = state.note?.reason ?? (own.rawValue == "NotConnected" ? .connecting : own)
             return Report(
                 phase: phase, reason: reason, message: state.note?.message ?? "",
-                restarts: state.earlierRestarts + state.book.resyncCount)
+                restarts: state.book.resyncCount)
         }
     }
 
-    /// Begins a fresh copy beside the served one.
-    func beginSpare(at now: ContinuousClock.Instant) -> SyncAction? {
+    /// How far the book is known; nil unless it is synchronised.
+    var reach: BookReach? { state.withLock { $0.book.readIfSynchronized { BookReach($0) } } }
+
+    /// Begins the copy that `order` is for beside the served book; false if it is not wanted any more.
+    ///
+    /// One that waits for a snapshot already is kept, unless it is older than `limit`. From any thread.
+    func beginFresh(
+        _ order: Int, _ purpose: SnapshotOrder.Purpose, at now: ContinuousClock.Instant,
+        keepingAtMost limit: Duration = .seconds(5)
+    ) -> Bool {
         state.withLock { state in
-            guard state.book.isSynchronized else { return nil }
-            var spare = SynchronizedBook(rule: rule)
-            spare.feedCount = state.book.feedCount
-            let action = spare.streamOpened(at: now)
-            state.spare = consume spare
-            return action
+            guard state.freshOrder == order else { return false }
+            if let since = state.fresh?.since, now - since < limit { return true }
+            guard let copy = state.book.beginFresh(at: now), case .fetchSnapshot(let request) = copy.action,
+                let id = state.book.readIfSynchronized({ $0.lastID })
+            else { return false }
+            state.fresh = FollowingBook(
+                book: copy.takeBook(), purpose: purpose, request: request, beganAt: id, since: now)
+            return true
         }
+    }
+
+    /// The least id of a snapshot that the copy of `order`, begun now at the latest, can follow on.
+    func leastFreshID(_ order: Int, _ purpose: SnapshotOrder.Purpose) -> Int64 {
+        guard beginFresh(order, purpose, at: .now) else { return 0 }
+        return state.withLock { $0.fresh?.leastSnapshotID ?? 0 }
+    }
+
+    /// What one event has led to.
+    struct Reaction: Sendable {
+        var action: SyncAction?
+        var freshAction: SyncAction?
+        var meeting: Meeting?
+        var isChanged = false
     }
 
     /// Takes the next event of the stream; hot.
-    func receive(_ event: DepthEvent, from connection: Int, at arrival: Arrival) -> (
-        action: SyncAction?, spareAction: SyncAction?, isChanged: Bool
-    ) {
+    func receive(_ event: DepthEvent, from connection: Int, at arrival: Arrival) -> Reaction {
         state.withLock { state in
+            var reaction = Reaction()
             let before = state.book.reason
-            let action = state.book.receive(event, from: connection, at: arrival).action
-            var spareAction: SyncAction?
-            if state.spare != nil {
-                spareAction = state.spare?.receive(event, from: connection, at: arrival).action
-                state.adoptSpare()
+            reaction.action = state.book.receive(event, from: connection, at: arrival).action
+            if state.fresh != nil {
+                reaction.freshAction = state.fresh?.receive(event, from: connection, at: arrival)
+                reaction.meeting = state.meet()
             }
-            return (action, spareAction, before != state.book.reason)
+            reaction.isChanged = before != state.book.reason
+            return reaction
         }
     }
 }
 
 extension KeptBook.State {
-    /// Puts the fresh copy in the book's place once both stand at the same id.
-    mutating func adoptSpare() {
-        guard let spareID = spare?.readIfSynchronized({ $0.lastID }) ?? nil else { return }
-        guard let bookID = book.readIfSynchronized({ $0.lastID }) else {
-            spare = nil
-            return
+    /// Compares the copy with the book once both stand at one id, and gives the book what the copy knows more.
+    ///
+    /// A copy that differs changes nothing: both are kept as evidence, and the book is for the caller to withdraw.
+    mutating func meet() -> Meeting? {
+        guard var copy = fresh.take() else { return nil }
+        guard let audit = book.audit(copy.book) else {
+            fresh = consume copy
+            return nil
         }
-        guard spareID == bookID, let fresh = spare.take() else { return }
-        earlierRestarts += book.resyncCount
-        book = fresh
+        guard audit.isExact else {
+            return Meeting(purpose: copy.purpose, audit: audit, evidence: evidence(&copy))
+        }
+        if copy.purpose != .audit { _ = book.merge(&copy.book) }
+        return Meeting(purpose: copy.purpose, audit: audit)
+    }
+
+    private func evidence(_ copy: inout FollowingBook) -> Evidence? {
+        guard let ours = book.readIfSynchronized({ BookImage($0) }),
+            let theirs = copy.book.readIfSynchronized({ BookImage($0) })
+        else { return nil }
+        return Evidence(ours: ours, theirs: theirs, events: copy.takeEvents())
     }
 }

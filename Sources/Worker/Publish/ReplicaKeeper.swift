@@ -15,9 +15,9 @@ actor ReplicaKeeper {
     private let metrics: MetricRegistry
     private let clock: WorkerClock
     private var assignments: Assignments
-    private var books: [BookID: (book: KeptBook, loop: FeedLoop, depth: Int)] = [:]
+    private var books: [BookID: (book: KeptBook, loop: FeedLoop, demand: BookDemand)] = [:]
     private var reports: [BookID: KeptBook.Report] = [:]
-    private var statuses: [String: DepthCacheReplicaStatus] = [:]
+    private(set) var statuses: [String: DepthCacheReplicaStatus] = [:]
     private var uids: [String: String] = [:]
     private(set) var queue = StatusQueue<DepthCacheReplicaStatus>()
 
@@ -53,7 +53,8 @@ actor ReplicaKeeper {
         guard let name = replica.metadata.name, let uid = replica.metadata.uid else { return nil }
         let spec = replica.spec
         var assignment = Assignment(
-            replica: name, uid: uid, exchange: spec.exchange, market: spec.market, depth: spec.depth)
+            replica: name, uid: uid, exchange: spec.exchange, market: spec.market, depth: spec.depth,
+            refreshInterval: spec.refreshIntervalSeconds.map { .seconds($0) })
         guard let exchange = exchanges[name: spec.exchange.asciiLowercased],
             venues[exchange.marketDataName] != nil
         else {
@@ -86,13 +87,13 @@ actor ReplicaKeeper {
             reports[id] = nil
             metrics.remove(labels: ["exchange": id.venue, "market": id.market])
         }
-        for (id, depth) in wanted {
+        for (id, demand) in wanted {
             if let entry = books[id] {
-                guard entry.depth != depth else { continue }
-                books[id]?.depth = depth
-                entry.loop.perform { [book = entry.book] in $0.changeDepth(book, to: depth) }
+                guard entry.demand != demand else { continue }
+                books[id]?.demand = demand
+                entry.loop.perform { [book = entry.book] in $0.changeDemand(book, to: demand) }
             } else {
-                begin(id, depth: depth)
+                begin(id, demand)
             }
         }
         directory.replace(assignments.routes.mapValues { ids in ids.compactMap { books[$0]?.book } })
@@ -104,16 +105,16 @@ actor ReplicaKeeper {
         for assignment in assignments.replicas.values { show(assignment) }
     }
 
-    private func begin(_ id: BookID, depth: Int) {
+    private func begin(_ id: BookID, _ demand: BookDemand) {
         guard let venue = venues[id.venue], let first = loops.first,
             let stream = venue.exchange.depthStream(id.market, intervalMilliseconds: id.intervalMilliseconds)
         else { return }
         let loads = Dictionary(grouping: books.values) { ObjectIdentifier($0.loop) }.mapValues(\.count)
         let loop =
             loops.min { (loads[ObjectIdentifier($0)] ?? 0) < (loads[ObjectIdentifier($1)] ?? 0) } ?? first
-        let book = KeptBook(id: id, stream: stream, rule: venue.exchange.sequenceRule)
-        books[id] = (book, loop, depth)
-        loop.perform { $0.keep(book, depth: depth, venue: venue) }
+        let book = KeptBook(id: id, stream: stream, family: venue.exchange.family)
+        books[id] = (book, loop, demand)
+        loop.perform { $0.keep(book, demand: demand, venue: venue) }
     }
 
     /// Takes in what loops reported.
@@ -157,11 +158,34 @@ actor ReplicaKeeper {
             status.reason = report.reason
             status.message = report.message
             status.restarts = report.restarts
+            if report.phase == .synchronized, let standing = report.standings[assignment.depth] {
+                tell(standing, of: assignment, in: &status)
+            }
         }
         let before = statuses[assignment.replica]
         status.since = before?.phase == status.phase ? before?.since : Timestamp.now.description
         statuses[assignment.replica] = status
         queue.set(status, for: assignment.replica)
+    }
+
+    /// A book that is served may still show less than this replica asks for.
+    private func tell(
+        _ standing: DepthPolicy.Standing, of assignment: Assignment, in status: inout DepthCacheReplicaStatus
+    ) {
+        switch standing {
+        case .full: return
+        case .shallow:
+            status.reason = .shallow
+            status.message = "the best levels are served; the snapshot of \(assignment.depth) is on its way"
+        case .below(let limit):
+            status.reason = .coverageBelowDepth
+            let venue = assignment.book?.venue ?? assignment.exchange
+            status.message =
+                "fewer than \(assignment.depth) levels per side are covered; "
+                + (limit <= assignment.depth
+                    ? "\(venue) hands out no more than \(limit)"
+                    : "the snapshots of \(limit) from \(venue) do not keep up")
+        }
     }
 
     private func showPhases() {
