@@ -5,6 +5,8 @@ import Transport
 /// What `fathom up` needs to know.
 package struct UpConfiguration: Sendable {
     package var workers: Int = 2
+    /// On how many connections each worker receives each stream.
+    package var feeds: Int = 1
     package var host: String = "127.0.0.1"
     /// Ports, where 0 takes any free one; the actual ports are in `<data-dir>/up.json`.
     package var gatewayPort: Int = 42081

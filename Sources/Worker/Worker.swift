@@ -49,7 +49,9 @@ final class Worker: Sendable {
         let venues = try Self.venues(exchanges, peers.desk, clock, metrics)
         self.venues = venues
         loops = try (0..<max(1, configuration.loopCount)).map { [board] index in
-            FeedLoop(loop: try EventLoop(name: "feed-\(index)"), clock: clock, board: board)
+            FeedLoop(
+                loop: try EventLoop(name: "feed-\(index)"), clock: clock, board: board,
+                settings: configuration.lines)
         }
         keeper = ReplicaKeeper(
             incarnation: incarnation, exchanges: exchanges,

@@ -22,6 +22,10 @@ package struct WorkerConfiguration: Sendable {
     package var drainPeriod: Duration
     /// How long a deleted replica is still kept and served.
     package var lingerPeriod: Duration
+    /// On how many connections each stream is received.
+    package var feeds: Int
+    /// When connections to exchanges are replaced; nil: shortly before the exchange ends them.
+    package var feedLifetime: Duration?
     package var onListening: (@Sendable (Int) -> Void)?
 
     package init(
@@ -30,7 +34,7 @@ package struct WorkerConfiguration: Sendable {
         loopCount: Int = 1, kubeconfigPath: String? = nil, exchangesFile: String? = nil,
         linkKeyFile: String? = nil,
         drainPeriod: Duration = .seconds(2), lingerPeriod: Duration = .seconds(10),
-        onListening: (@Sendable (Int) -> Void)? = nil
+        feeds: Int = 1, feedLifetime: Duration? = nil, onListening: (@Sendable (Int) -> Void)? = nil
     ) {
         self.name = name
         self.uid = uid
@@ -45,6 +49,15 @@ package struct WorkerConfiguration: Sendable {
         self.linkKeyFile = linkKeyFile
         self.drainPeriod = drainPeriod
         self.lingerPeriod = lingerPeriod
+        self.feeds = feeds
+        self.feedLifetime = feedLifetime
         self.onListening = onListening
+    }
+
+    var lines: LineSettings {
+        var lines = LineSettings()
+        lines.lanes = max(1, feeds)
+        if let feedLifetime { lines.lifetime = feedLifetime }
+        return lines
     }
 }

@@ -25,6 +25,11 @@ enum SharedFlags {
             "namespace", "name", environment: "POD_NAMESPACE",
             help: "The namespace to serve; otherwise the kubeconfig's or the pod's own."),
     ]
+    static let feeds = Flag.value(
+        "feeds", "n", default: "1",
+        help:
+            "On how many connections (1 to 3) each stream is received; with two, the loss of either costs nothing."
+    )
     static let exchanges: [Flag] = [
         .value(
             "exchanges", "file", environment: "FATHOM_EXCHANGES",

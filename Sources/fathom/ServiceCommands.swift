@@ -77,6 +77,7 @@ enum WorkerCommand: Command {
                 "advertise", "address", environment: "POD_IP",
                 help: "The address at which gateways reach this worker; otherwise --host."),
             .value("threads", "n", help: "Event loops for feeds; otherwise one for each core."),
+            SharedFlags.feeds,
         ] + SharedFlags.identity("worker") + SharedFlags.cluster + SharedFlags.exchanges + SharedFlags.linkKey
             + SharedFlags.logging)
 
@@ -94,8 +95,20 @@ enum WorkerCommand: Command {
                 port: try arguments.port("port") ?? 0,
                 loopCount: try arguments.integer("threads", in: 1...256) ?? cores,
                 kubeconfigPath: arguments.string("kubeconfig"), exchangesFile: arguments.string("exchanges"),
-                linkKeyFile: arguments.string("link-key-file")))
+                linkKeyFile: arguments.string("link-key-file"),
+                feeds: try arguments.integer("feeds", in: 1...3) ?? 1, feedLifetime: try feedLifetime()))
     }
+}
+
+/// How long a connection to an exchange is kept before another takes its place; only measurements shorten it.
+private func feedLifetime() throws -> Duration? {
+    let name = "FATHOM_FEED_LIFETIME_SECONDS"
+    guard let value = unsafe getenv(name) else { return nil }
+    let text = unsafe String(cString: value)
+    guard let seconds = Int(text), (2...86_400).contains(seconds) else {
+        throw ArgumentError("\(name) must be from 2 to 86400, was '\(text)'")
+    }
+    return .seconds(seconds)
 }
 
 /// `fathom gateway`: answers queries.
@@ -166,6 +179,7 @@ enum UpCommand: Command {
             """,
         flags: [
             .value("workers", "n", default: "2", help: "How many workers."),
+            SharedFlags.feeds,
             .value("host", "address", default: "127.0.0.1", help: "Where everything listens."),
             .value("port", "n", default: "42081", help: "The gateway's port; 0 takes a free one."),
             .value(
@@ -183,6 +197,7 @@ enum UpCommand: Command {
         try configureLog(arguments)
         var configuration = UpConfiguration()
         configuration.workers = try arguments.integer("workers", in: 1...64) ?? configuration.workers
+        configuration.feeds = try arguments.integer("feeds", in: 1...3) ?? configuration.feeds
         configuration.host = arguments.string("host") ?? configuration.host
         configuration.gatewayPort = try arguments.port("port") ?? configuration.gatewayPort
         configuration.kubernetesPort = try arguments.port("kube-port") ?? configuration.kubernetesPort
