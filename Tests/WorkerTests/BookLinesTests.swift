@@ -57,12 +57,13 @@ struct BookLinesTests {
 
 /// A loop with one book and its open connections; nothing leaves the test.
 func withLines(
-    _ laneCount: Int, _ body: @escaping @Sendable (isolated FeedLoop, BookDuty) -> Void
+    _ laneCount: Int, exchange name: String = "binance.com",
+    _ body: @escaping @Sendable (isolated FeedLoop, BookDuty) -> Void
 ) async throws {
     let clock = WorkerClock()
     let metrics = MetricRegistry()
-    guard let exchange = try ExchangeDirectory(overridesYAML: [])[name: "binance.com"] else {
-        Issue.record("no binance.com")
+    guard let exchange = try ExchangeDirectory(overridesYAML: [])[name: name] else {
+        Issue.record("no \(name)")
         return
     }
     let desk = SnapshotDesk(
@@ -72,7 +73,7 @@ func withLines(
     let loop = FeedLoop(
         loop: try EventLoop(name: "lines"), clock: clock, board: ReportBoard(),
         settings: LineSettings(lanes: laneCount))
-    let id = BookID(venue: "binance.com", market: "BTCUSDT", intervalMilliseconds: 100)
+    let id = BookID(venue: name, market: "BTCUSDT", intervalMilliseconds: 100)
     let book = KeptBook(id: id, stream: "btcusdt@depth@100ms", family: exchange.family)
     await loop.run { loop in
         loop.keep(book, demand: BookDemand(depth: 500), venue: venue)

@@ -58,7 +58,7 @@ extension FeedLoop {
         }
     }
 
-    private func deliver(_ line: BookLine, _ feed: Feed, _ arrival: Arrival, _ now: Duration) {
+    func deliver(_ line: BookLine, _ feed: Feed, _ arrival: Arrival, _ now: Duration) {
         // What comes before the acknowledgement may lie far ahead, and the book does not wait for it.
         guard line.isOpen else { return }
         let duty = line.duty
