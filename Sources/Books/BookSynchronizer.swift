@@ -187,8 +187,12 @@ package struct BookSynchronizer: Sendable {
         let isCrossed = book.isCrossed
         if isCrossed, wasCrossed { return startOver(.crossedBook) }
         wasCrossed = isCrossed
-        if max(book.bids.count, book.asks.count) > levelLimit { book.trim(to: levelLimit - levelLimit / 8) }
+        keepWithinLimit(&book)
         return nil
+    }
+
+    func keepWithinLimit(_ book: inout OrderBook) {
+        if max(book.bids.count, book.asks.count) > levelLimit { book.trim(to: levelLimit - levelLimit / 8) }
     }
 
     /// Drops the book's validity and asks for a snapshot: at once the first time, later and later in a storm.

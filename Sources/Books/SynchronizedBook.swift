@@ -103,7 +103,9 @@ package struct SynchronizedBook: ~Copyable, Sendable {
     /// changed, unless both are synchronised at one id.
     package mutating func merge(_ fresh: inout SynchronizedBook) -> Bool {
         guard isSynchronized, fresh.isSynchronized else { return false }
-        return book.merge(&fresh.book)
+        guard book.merge(&fresh.book) else { return false }
+        synchronizer.keepWithinLimit(&book)
+        return true
     }
 
     /// Compares with a copy that has followed the same events; nil unless both are synchronised at one id.

@@ -107,6 +107,18 @@ struct SynchronizedBookTests {
         #expect(request(book.receive(event(115, 116, previous: 111), at: arrival()).action)?.reason == .gap)
     }
 
+    @Test func `an event whose ids are not in order is malformed`() throws {
+        var book = try Self.synchronized(.linked)
+        let (outcome, action) = book.receive(event(106, 105, previous: 100), at: arrival())
+        #expect(outcome == .dropped)
+        #expect(request(action)?.reason == .malformedData)
+        var waiting = SynchronizedBook(rule: .linked)
+        _ = waiting.streamOpened(at: start)
+        #expect(
+            request(waiting.receive(event(106, 105, previous: 100), at: arrival()).action)?.reason
+                == .malformedData)
+    }
+
     @Test func `an event without its link is malformed`() throws {
         var book = try Self.synchronized(.linked)
         #expect(request(book.receive(event(101, 102), at: arrival()).action)?.reason == .malformedData)
