@@ -39,10 +39,11 @@ struct PeerDirectoryTests {
         ]
         let sources = directory("me", replicas, ["a", "b", "c", "d", "me"].map { lease($0) })
             .sources(of: bitcoin)
-        #expect(Set(sources.holders.map(\.uid)) == ["a", "b", "c"])
+        #expect(Set(sources.map(\.peer.uid)) == ["a", "b", "c"])
+        #expect(sources.allSatisfy { $0.isHolder })
         #expect(directory("me", replicas, []).knows(bitcoin))
         #expect(!directory("x", replicas, []).knows(bitcoin))
-        #expect(sources.holders.first?.endpoint == "127.0.0.1:9")
+        #expect(sources.first?.peer.endpoint == "127.0.0.1:9")
     }
 
     @Test func `an earlier incarnation's word does not make a holder, and one that has ended is nobody`() {
@@ -52,8 +53,8 @@ struct PeerDirectoryTests {
         ]
         let leases = [lease("a"), lease("b", incarnation: nil)]
         let sources = directory("me", replicas, leases).sources(of: bitcoin)
-        #expect(sources.holders.isEmpty)
-        #expect(sources.elders.allSatisfy { $0.uid == "a" })
+        #expect(sources.map(\.peer.uid) == ["a"])
+        #expect(sources.allSatisfy { !$0.isHolder })
     }
 
     @Test func `of workers that start together exactly one has no elder, and its turn differs by market`() {
@@ -63,14 +64,15 @@ struct PeerDirectoryTests {
             let name = "M\(number)USDT"
             let market = PeerMarket(venue: "binance.com", market: name)
             let replicas = workers.map { replica($0, .synchronizing, market: name) }
-            let elders = workers.map { worker in
-                (worker, directory(worker, replicas, workers.map { lease($0) }).sources(of: market).elders)
+            let elders = workers.map { worker -> (String, [String]) in
+                let sources = directory(worker, replicas, workers.map { lease($0) }).sources(of: market)
+                return (worker, sources.filter(\.isElder).map(\.peer.uid))
             }
             #expect(elders.map(\.1.count).sorted() == [0, 1, 2, 3])
             for (worker, elders) in elders where elders.isEmpty { firsts[worker, default: 0] += 1 }
             // Whoever waits, waits for the one who goes, first of all.
             let first = elders.first { $0.1.isEmpty }?.0
-            #expect(elders.allSatisfy { $0.1.isEmpty || $0.1.first?.uid == first })
+            #expect(elders.allSatisfy { $0.1.isEmpty || $0.1.first == first })
         }
         #expect(workers.allSatisfy { (60...140).contains(firsts[$0] ?? 0) })
     }
@@ -86,26 +88,44 @@ struct PeerDirectoryTests {
         .refused(BookCopyRefusal(code, isComing: isComing))
     }
 
+    private func source(isHolder: Bool = false, isElder: Bool = false) -> PeerSource {
+        PeerSource(
+            peer: Peer(uid: "a", name: "a", incarnation: "now", endpoint: "127.0.0.1:9"), isHolder: isHolder,
+            isElder: isElder)
+    }
+
     @Test func `waiting ends by what the peer says and how long it has been`() {
+        let (holder, elder) = (source(isHolder: true), source(isElder: true))
+        let junior = source()
         let first = PeerPatience(isServed: false)
         let deeper = PeerPatience(isServed: true)
-        let short = Duration.seconds(1), long = Duration.seconds(5), longest = Duration.seconds(11)
-        // A peer that asks the exchange itself is worth the wait; more so where the book is served meanwhile.
-        #expect(first.isHopeful(refused(.notSynchronized, isComing: true), from: .elder, waited: longest))
+        let (short, long, longest) = (Duration.seconds(1), Duration.seconds(5), Duration.seconds(11))
+        // A peer that asks the exchange itself is worth the wait, more so where the book is served meanwhile.
+        for source in [holder, elder, junior] {
+            #expect(first.isHopeful(refused(.notSynchronized, isComing: true), from: source, waited: longest))
+            #expect(
+                deeper.isHopeful(refused(.tooShallow, isComing: true), from: source, waited: .seconds(120)))
+        }
         #expect(
-            !first.isHopeful(refused(.notSynchronized, isComing: true), from: .elder, waited: .seconds(120)))
-        #expect(deeper.isHopeful(refused(.tooShallow, isComing: true), from: .holder, waited: .seconds(120)))
-        // One that has not begun gets some time, an elder more.
-        #expect(first.isHopeful(refused(.notHere), from: .elder, waited: long))
-        #expect(!first.isHopeful(refused(.notHere), from: .elder, waited: longest))
-        #expect(!first.isHopeful(refused(.notSynchronized), from: .holder, waited: long))
-        #expect(first.isHopeful(refused(.tooOld), from: .holder, waited: short))
+            !first.isHopeful(refused(.notSynchronized, isComing: true), from: elder, waited: .seconds(120)))
+        // One that has not begun gets some time if it is its turn; a junior waits for us.
+        #expect(first.isHopeful(refused(.notHere), from: elder, waited: long))
+        #expect(!first.isHopeful(refused(.notHere), from: elder, waited: longest))
+        #expect(first.isHopeful(refused(.notSynchronized), from: holder, waited: short))
+        #expect(!first.isHopeful(refused(.notSynchronized), from: holder, waited: long))
+        #expect(!first.isHopeful(refused(.notSynchronized), from: junior, waited: .zero))
+        #expect(first.isHopeful(refused(.tooOld), from: holder, waited: short))
+        // Of two shallow ones the elder fetches more, the other waits for that.
+        let both = source(isHolder: true, isElder: true)
+        #expect(deeper.isHopeful(refused(.tooShallow), from: both, waited: short))
+        #expect(!deeper.isHopeful(refused(.tooShallow), from: holder, waited: .zero))
         // What will not change is not waited for.
         for code in [BookCopyRefusal.Code.lagging, .regressed, .auditFailed, .badRequest] {
-            #expect(!first.isHopeful(refused(code), from: .holder, waited: .zero))
+            #expect(!first.isHopeful(refused(code), from: both, waited: .zero))
         }
-        #expect(!deeper.isHopeful(refused(.tooShallow), from: .holder, waited: .zero))
-        #expect(first.isHopeful(.unreachable, from: .holder, waited: short))
-        #expect(!first.isHopeful(.unreachable, from: .elder, waited: long))
+        #expect(first.isHopeful(.unreachable, from: holder, waited: short))
+        #expect(!first.isHopeful(.unreachable, from: elder, waited: long))
+        #expect(!first.isHopeful(.unreachable, from: junior, waited: .zero))
+        #expect(!first.isHopeful(.unreadable, from: both, waited: .zero))
     }
 }

@@ -63,21 +63,23 @@ final class PeerDesk: Sendable {
             let waited = clock.now - begin
             var hope: Peer?
             if let sources = sources(terms.book) {
-                for (peer, standing) in sources {
+                for source in sources {
                     let answer: PeerPatience.Answer
-                    switch await question(peer, terms) {
+                    switch await question(source.peer, terms) {
                     case .success(let copy):
                         copied.add()
                         Self.log.info(
                             "Copied book",
                             [
-                                "book": terms.book.description, "worker": peer.name,
+                                "book": terms.book.description, "worker": source.peer.name,
                                 "id": "\(copy.snapshot.lastID)",
                             ])
                         return copy
                     case .failure(let trouble): answer = trouble.answer
                     }
-                    if hope == nil, patience.isHopeful(answer, from: standing, waited: waited) { hope = peer }
+                    if hope == nil, patience.isHopeful(answer, from: source, waited: waited) {
+                        hope = source.peer
+                    }
                 }
                 guard let hope else { break }
                 if awaited != hope.name, backoff.attempts > 1 {
@@ -93,12 +95,11 @@ final class PeerDesk: Sendable {
         return nil
     }
 
-    /// Whom to ask, in this order; nil while the book's own replica has not been seen yet.
-    private func sources(_ book: BookID) -> [(Peer, PeerPatience.Standing)]? {
+    /// Whom to ask; nil while the book's own replica has not been seen yet.
+    private func sources(_ book: BookID) -> [PeerSource]? {
         let market = PeerMarket(venue: book.venue, market: book.market)
         guard let directory = directory.withLock({ $0 }), directory.knows(market) else { return nil }
-        let sources = directory.sources(of: market)
-        return sources.holders.shuffled().map { ($0, .holder) } + sources.elders.map { ($0, .elder) }
+        return directory.sources(of: market)
     }
 
     private func question(_ peer: Peer, _ terms: CopyTerms) async -> Result<BookCopy, PeerTrouble> {

@@ -16,22 +16,21 @@ struct PeerMarket: Hashable, Sendable {
     var market: String
 }
 
-/// Whom a worker may ask for a copy of one market.
-struct PeerSources: Equatable, Sendable {
-    /// They said that they are synchronised.
-    var holders: [Peer] = []
-    /// They are not, and it is their turn before ours to ask the exchange; the first in turn first.
-    var elders: [Peer] = []
-
-    var isEmpty: Bool { holders.isEmpty && elders.isEmpty }
+/// A worker that may be asked for a copy of one market.
+struct PeerSource: Equatable, Sendable {
+    var peer: Peer
+    /// It said that it is synchronised.
+    var isHolder: Bool
+    /// When both need the exchange, it is its turn and not ours.
+    var isElder: Bool
 }
 
 /// Which other workers keep which markets; pure.
 ///
 /// What a replica's status says counts only if the running incarnation of its worker said it.
-/// Of several replicas that start together one asks the exchange, the others wait for its copy. Which one is settled without a word between
-/// them: the one whose rank, a hash of worker and market, is the smallest. So the markets are spread over the workers, and nobody waits for somebody
-/// who waits for him.
+/// Of several replicas that start together one asks the exchange, the others wait for its copy. Which one is settled without
+/// a word between them: the one whose rank, a hash of worker and market, is the smallest. So the markets are spread over
+/// the workers, and nobody waits for somebody who waits for him.
 struct PeerDirectory: Sendable {
     private let ownUID: String
     private var peers: [String: Peer] = [:]
@@ -70,21 +69,20 @@ struct PeerDirectory: Sendable {
     /// All other workers, by uid.
     var workers: [String: Peer] { peers }
 
-    func sources(of market: PeerMarket) -> PeerSources {
-        var sources = PeerSources()
+    /// Whom to ask for a copy: who has one first, in no order, then the others by rank.
+    func sources(of market: PeerMarket) -> [PeerSource] {
         let own = Self.rank(ownUID, market)
-        var elders: [(rank: UInt64, peer: Peer)] = []
-        for (uid, phase) in phases[market] ?? [:] {
+        var holders: [PeerSource] = []
+        var others: [(rank: UInt64, source: PeerSource)] = []
+        for (uid, phase) in phases[market] ?? [:] where phase != .failed {
             guard let peer = peers[uid] else { continue }
             let rank = Self.rank(uid, market)
-            if phase == .synchronized {
-                sources.holders.append(peer)
-            } else if phase != .failed, (rank, uid) < (own, ownUID) {
-                elders.append((rank, peer))
-            }
+            let source = PeerSource(
+                peer: peer, isHolder: phase == .synchronized, isElder: (rank, uid) < (own, ownUID))
+            if source.isHolder { holders.append(source) } else { others.append((rank, source)) }
         }
-        sources.elders = elders.sorted { ($0.rank, $0.peer.uid) < ($1.rank, $1.peer.uid) }.map(\.peer)
-        return sources
+        others.sort { ($0.rank, $0.source.peer.uid) < ($1.rank, $1.source.peer.uid) }
+        return holders.shuffled() + others.map(\.source)
     }
 
     /// FNV-1a over worker and market, its bits mixed so that similar uids do not keep their order in every market.

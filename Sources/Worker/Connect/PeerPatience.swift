@@ -12,13 +12,6 @@ struct PeerPatience: Sendable {
         case unreadable
     }
 
-    enum Standing: Sendable {
-        /// It said in its status that it is synchronised.
-        case holder
-        /// It goes to the exchange before us.
-        case elder
-    }
-
     /// How long a peer that cannot be reached is waited for.
     static let forLink: Duration = .seconds(3)
     /// How long an elder may take until it has asked the exchange.
@@ -32,17 +25,18 @@ struct PeerPatience: Sendable {
     }
 
     /// Whether `answer`, given after `waited`, is a reason to ask this peer again.
-    func isHopeful(_ answer: Answer, from standing: Standing, waited: Duration) -> Bool {
+    func isHopeful(_ answer: Answer, from source: PeerSource, waited: Duration) -> Bool {
         switch answer {
-        case .unreachable: return waited < Self.forLink
+        case .unreachable: return (source.isHolder || source.isElder) && waited < Self.forLink
         case .unreadable: return false
         case .refused(let refusal):
+            // Whoever has asked the exchange waits for no peer, so nobody waits in a circle.
             if refusal.isComing { return waited < forExchange }
             switch refusal.code {
             case .tooOld: return waited < Self.forLink
             case .notHere, .notSynchronized:
-                return waited < (standing == .elder ? Self.forElder : Self.forLink)
-            case .tooShallow: return standing == .elder && waited < Self.forLink
+                return source.isElder ? waited < Self.forElder : source.isHolder && waited < Self.forLink
+            case .tooShallow: return source.isElder && waited < Self.forLink
             case .lagging, .regressed, .auditFailed, .badRequest: return false
             }
         }

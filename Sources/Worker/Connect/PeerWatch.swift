@@ -16,7 +16,7 @@ struct PeerWatch: Sendable {
     private let exchanges: ExchangeDirectory
 
     /// Changes that come together are taken together.
-    private static let settle: Duration = .milliseconds(50)
+    private static let settle: Duration = .milliseconds(20)
     private static let tidyInterval: Duration = .seconds(5)
 
     /// - Parameters:

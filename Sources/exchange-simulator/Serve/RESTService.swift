@@ -32,6 +32,8 @@ final class RESTService {
     private var kind: MarketKind { engine.exchange.kind }
 
     var usedWeight: Int { pool.meter.used }
+    /// The limits of the first thousand snapshots that were given, by symbol.
+    private(set) var givenSnapshots: [String: [Int]] = [:]
 
     init(_ engine: ExchangeEngine, pool: WeightPool) {
         self.engine = engine
@@ -138,6 +140,9 @@ final class RESTService {
     }
 
     private func snapshot(_ market: Market, limit: Int, at microseconds: Int64) -> RESTReply {
+        if givenSnapshots[market.symbol, default: []].count < 1000 {
+            givenSnapshots[market.symbol, default: []].append(limit)
+        }
         let snapshot = market.snapshot(limit: limit, at: microseconds)
         let milliseconds = microseconds / 1000
         var writer = ByteWriter(capacity: 64 + (snapshot.bids.count + snapshot.asks.count) * 40)

@@ -70,13 +70,15 @@ final class World {
         case "/truth": return truth(query)
         case "/control": return control(query, at: microseconds)
         case "/status": return status()
+        case "/snapshots": return snapshots()
         case "/healthz", "/readyz": return RESTReply(body: Array("ok\n".utf8))
         default: break
         }
         let (name, rest) = Self.split(path)
         guard let venue = venue(name) else {
             return Self.failure(
-                404, "no exchange '\(name)'; paths are /<exchange>/..., /truth, /control, /status")
+                404, "no exchange '\(name)'; paths are /<exchange>/..., /truth, /control, /status, /snapshots"
+            )
         }
         venue.requestCount += 1
         return venue.rest.answer(rest, query, at: microseconds)
@@ -132,6 +134,25 @@ final class World {
             )
         }
         writer.literal("}}")
+        return RESTReply(body: writer.bytes)
+    }
+
+    /// Which snapshots were given so far: by exchange and symbol, the limit of each.
+    private func snapshots() -> RESTReply {
+        var writer = ByteWriter(capacity: 1024)
+        writer.literal("{")
+        for (index, (name, venue)) in venues.sorted(by: { $0.key < $1.key }).enumerated() {
+            writer.raw("\(index > 0 ? "," : "")\"\(name)\":{")
+            for (place, (symbol, limits)) in venue.rest.givenSnapshots.sorted(by: { $0.key < $1.key })
+                .enumerated()
+            {
+                if place > 0 { writer.literal(",") }
+                writer.string(symbol)
+                writer.raw(":[\(limits.map(String.init).joined(separator: ","))]")
+            }
+            writer.literal("}")
+        }
+        writer.literal("}")
         return RESTReply(body: writer.bytes)
     }
 
