@@ -17,6 +17,12 @@ final class SnapshotSource: Sendable {
         var atExchange: [BookID: [Purpose: UInt64]] = [:]
         /// Books for which the exchange's last answer was none.
         var failing: Set<BookID> = []
+
+        mutating func ended(_ key: Key, _ token: UInt64) {
+            guard atExchange[key.book]?[key.purpose] == token else { return }
+            atExchange[key.book]?[key.purpose] = nil
+            if atExchange[key.book]?.isEmpty == true { atExchange[key.book] = nil }
+        }
     }
 
     let desk: SnapshotDesk
@@ -68,15 +74,24 @@ final class SnapshotSource: Sendable {
             self?.answered(outcome, key, token)
             order.completion(outcome)
         }
+        if let willSend = order.willSend {
+            followed.willSend = { [weak self] in
+                if willSend() { return true }
+                self?.ended(key, token)
+                return false
+            }
+        }
         desk.submit(followed)
+    }
+
+    /// The exchange is not asked any more.
+    private func ended(_ key: Key, _ token: UInt64) {
+        state.withLock { $0.ended(key, token) }
     }
 
     private func answered(_ outcome: SnapshotOutcome, _ key: Key, _ token: UInt64) {
         state.withLock { state in
-            if state.atExchange[key.book]?[key.purpose] == token {
-                state.atExchange[key.book]?[key.purpose] = nil
-                if state.atExchange[key.book]?.isEmpty == true { state.atExchange[key.book] = nil }
-            }
+            state.ended(key, token)
             if case .failed = outcome {
                 state.failing.insert(key.book)
             } else {

@@ -27,7 +27,7 @@ extension FeedLoop {
     /// A book whose ids or prices did not fit its own stream may have got that from a peer.
     private static func mayCopy(after reason: OutOfSyncReason) -> Bool {
         switch reason {
-        case .regression, .feedBehind, .crossedBook: false
+        case .regression, .feedBehind, .crossedBook, .auditMismatch: false
         default: true
         }
     }

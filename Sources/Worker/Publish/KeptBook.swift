@@ -17,6 +17,8 @@ final class KeptBook: Sendable {
         /// The connections that bring the book's stream now; none means nothing to believe.
         var trust = BookTrust()
         var note: Note?
+        /// The last comparison of this book found a difference; nobody is to copy it until another one finds none.
+        var isDoubtful = false
     }
 
     /// Why it is as it is, in the words of whoever knows better than the book.
@@ -126,6 +128,7 @@ extension KeptBook.State {
             fresh = consume copy
             return nil
         }
+        isDoubtful = !audit.isExact
         guard audit.isExact else {
             return Meeting(purpose: copy.purpose, audit: audit, evidence: evidence(&copy))
         }

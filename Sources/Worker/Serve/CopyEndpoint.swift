@@ -69,9 +69,13 @@ final class CopyEndpoint: LinkRequestHandler {
         return book.state.withLock { state in
             let isBelievable = state.trust.isBelievable(now: now)
             let answer: BookCopyAnswer? =
-                isBelievable
+                isBelievable && !state.isDoubtful
                 ? state.book.readIfSynchronized { copy($0, request, isComing) } : nil
             if let answer { return answer }
+            if isBelievable, state.isDoubtful, state.book.isSynchronized {
+                return .refused(
+                    BookCopyRefusal(.auditFailed, isComing: isComing, reason: "its last audit failed"))
+            }
             let reason = state.book.reason ?? .loopStalled
             return .refused(
                 BookCopyRefusal(
