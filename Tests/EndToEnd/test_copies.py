@@ -1,5 +1,6 @@
 """Copies come from copies: a market's replicas spend the exchange's request weight once."""
 
+import json
 import os
 import signal
 import time
@@ -26,6 +27,12 @@ class Copies(unittest.TestCase):
     def given(self):
         """The snapshots that the exchange gave: {market: [limit, ...]}."""
         return self.cluster.simulator("/snapshots")[1][EXCHANGE]
+
+    def all_replicas(self):
+        return json.loads(self.cluster.kubectl("get", "depthcachereplicas", "-o", "json"))["items"]
+
+    def incarnation(self, replica):
+        return replica.get("status", {}).get("incarnation")
 
     def settled(self):
         """The snapshots given, once no more are asked for."""
@@ -57,9 +64,11 @@ class Copies(unittest.TestCase):
 
     def test_2_a_killed_workers_books_come_from_the_peers(self):
         before = self.settled()
+        killed = {self.incarnation(replica) for replica in self.all_replicas() if replica["spec"]["workerName"] == "fathom-worker-1"}
+        self.assertEqual(len(killed), 1)
         os.kill(self.cluster.worker_pid("fathom-worker-1"), signal.SIGKILL)
-        eventually("the loss is seen", lambda: any(
-            self.cluster.ready_replicas(f"e2e-{market.lower()}") < 2 for market in self.MARKETS), 60)
+        eventually("two copies again, none of them the killed worker's", lambda: not any(
+            self.incarnation(replica) in killed for replica in self.all_replicas()), 60)
         self.await_all()
         self.assertEqual(self.settled(), before, "the exchange was asked for what a peer had")
         self.audit()

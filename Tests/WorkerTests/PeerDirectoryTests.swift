@@ -41,8 +41,8 @@ struct PeerDirectoryTests {
             .sources(of: bitcoin)
         #expect(Set(sources.map(\.peer.uid)) == ["a", "b", "c"])
         #expect(sources.allSatisfy { $0.isHolder })
-        #expect(directory("me", replicas, []).knows(bitcoin))
-        #expect(!directory("x", replicas, []).knows(bitcoin))
+        #expect(directory("me", replicas, []).isComplete(bitcoin))
+        #expect(!directory("x", replicas, []).isComplete(bitcoin))
         #expect(sources.first?.peer.endpoint == "127.0.0.1:9")
     }
 
@@ -75,6 +75,27 @@ struct PeerDirectoryTests {
             #expect(elders.allSatisfy { $0.1.isEmpty || $0.1.first == first })
         }
         #expect(workers.allSatisfy { (60...140).contains(firsts[$0] ?? 0) })
+    }
+
+    @Test(arguments: [(2, 2, true), (3, 2, false), (1, 2, true), (3, 1, true)])
+    func `a market is complete once it has the replicas that there can be`(
+        wanted: Int, workers: Int, isComplete: Bool
+    ) {
+        var metadata = ObjectMeta(name: "c")
+        metadata.uid = "c"
+        let cache = DepthCache(
+            metadata: metadata,
+            spec: DepthCacheSpec(exchange: "binance.com", market: "btcusdt", replicas: wanted))
+        let replicas = ["me", "a"].prefix(workers).map { worker in
+            var replica = replica(worker, .synchronizing)
+            replica.metadata.labels[LabelKey.depthCache] = "c"
+            return replica
+        }
+        // One more worker than there are replicas placed, if there are to be several.
+        let leases = ["a", "b"].prefix(workers > 1 ? 2 : 0).map { lease($0) }
+        let directory = PeerDirectory(
+            ownUID: "me", caches: [cache], replicas: replicas, leases: leases, exchanges: ExchangeDirectory())
+        #expect(directory.isComplete(bitcoin) == isComplete)
     }
 
     @Test func `a failed replica is not waited for`() {

@@ -21,7 +21,7 @@ struct CopyTerms: Sendable {
 final class PeerDesk: Sendable {
     typealias Ask = @Sendable (Peer, BookCopyRequest) async -> Result<BookCopyAnswer, PeerTrouble>
     private static let log = Log("peers")
-    /// How long to wait until the watches have brought the book's own replica, and with it those of others.
+    /// How long to wait until all replicas of the market are placed and the watches have brought them.
     static let forDirectory: Duration = .seconds(1)
 
     private let clock: WorkerClock
@@ -62,32 +62,29 @@ final class PeerDesk: Sendable {
         while isWanted() {
             let waited = clock.now - begin
             var hope: Peer?
-            if let sources = sources(terms.book) {
-                for source in sources {
-                    let answer: PeerPatience.Answer
-                    switch await question(source.peer, terms) {
-                    case .success(let copy):
-                        copied.add()
-                        Self.log.info(
-                            "Copied book",
-                            [
-                                "book": terms.book.description, "worker": source.peer.name,
-                                "id": "\(copy.snapshot.lastID)",
-                            ])
-                        return copy
-                    case .failure(let trouble): answer = trouble.answer
-                    }
-                    if hope == nil, patience.isHopeful(answer, from: source, waited: waited) {
-                        hope = source.peer
-                    }
+            let (sources, isComplete) = sources(terms.book)
+            for source in sources {
+                let answer: PeerPatience.Answer
+                switch await question(source.peer, terms) {
+                case .success(let copy):
+                    copied.add()
+                    Self.log.info(
+                        "Copied book",
+                        [
+                            "book": terms.book.description, "worker": source.peer.name,
+                            "id": "\(copy.snapshot.lastID)",
+                        ])
+                    return copy
+                case .failure(let trouble): answer = trouble.answer
                 }
-                guard let hope else { break }
-                if awaited != hope.name, backoff.attempts > 1 {
-                    awaited = hope.name
-                    terms.onWait(hope.name)
+                if hope == nil, patience.isHopeful(answer, from: source, waited: waited) {
+                    hope = source.peer
                 }
-            } else if waited >= Self.forDirectory {
-                break
+            }
+            guard hope != nil || (!isComplete && waited < Self.forDirectory) else { break }
+            if let hope, awaited != hope.name, backoff.attempts > 1 {
+                awaited = hope.name
+                terms.onWait(hope.name)
             }
             do { try await Task.sleep(for: backoff.next()) } catch { break }
         }
@@ -95,11 +92,11 @@ final class PeerDesk: Sendable {
         return nil
     }
 
-    /// Whom to ask; nil while the book's own replica has not been seen yet.
-    private func sources(_ book: BookID) -> [PeerSource]? {
+    /// Whom to ask, and whether these are all who will keep the market.
+    private func sources(_ book: BookID) -> (sources: [PeerSource], isComplete: Bool) {
         let market = PeerMarket(venue: book.venue, market: book.market)
-        guard let directory = directory.withLock({ $0 }), directory.knows(market) else { return nil }
-        return directory.sources(of: market)
+        guard let directory = directory.withLock({ $0 }) else { return ([], false) }
+        return (directory.sources(of: market), directory.isComplete(market))
     }
 
     private func question(_ peer: Peer, _ terms: CopyTerms) async -> Result<BookCopy, PeerTrouble> {

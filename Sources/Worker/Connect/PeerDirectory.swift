@@ -36,35 +36,52 @@ struct PeerDirectory: Sendable {
     private var peers: [String: Peer] = [:]
     private var phases: [PeerMarket: [String: ReplicaPhase]] = [:]
     private var own: Set<PeerMarket> = []
+    /// Markets of which a replica is still to be placed.
+    private var unplaced: Set<PeerMarket> = []
 
     init(
-        ownUID: String, replicas: some Sequence<DepthCacheReplica>, leases: some Sequence<Lease>,
-        exchanges: ExchangeDirectory
+        ownUID: String, caches: some Sequence<DepthCache> = [], replicas: some Sequence<DepthCacheReplica>,
+        leases: some Sequence<Lease>, exchanges: ExchangeDirectory
     ) {
+        func market(_ exchange: String, _ market: String) -> PeerMarket? {
+            exchanges[name: exchange.asciiLowercased].map {
+                PeerMarket(venue: $0.marketDataName, market: Exchange.canonicalMarket(market))
+            }
+        }
         self.ownUID = ownUID
+        var workers = 1
         for lease in leases {
             guard let worker = WorkerRecord(lease), worker.uid != ownUID,
                 let incarnation = worker.incarnation, let endpoint = worker.endpoint
             else { continue }
+            if !worker.isDraining { workers += 1 }
             peers[worker.uid] = Peer(
                 uid: worker.uid, name: worker.name, incarnation: incarnation, endpoint: endpoint)
         }
+        var placed: [String: Int] = [:]
         for replica in replicas {
-            guard let uid = replica.workerUID,
-                let exchange = exchanges[name: replica.spec.exchange.asciiLowercased]
+            guard let uid = replica.workerUID, let market = market(replica.spec.exchange, replica.spec.market)
             else { continue }
-            let market = PeerMarket(
-                venue: exchange.marketDataName, market: Exchange.canonicalMarket(replica.spec.market))
+            if let cache = replica.cacheUID { placed[cache, default: 0] += 1 }
             if uid == ownUID { own.insert(market) }
             guard let peer = peers[uid] else { continue }
             let phase = replica.phase(ofIncarnation: peer.incarnation)
             // Two caches of one market (an alias, another speed): one synchronised book is enough.
             if phases[market]?[uid] != .synchronized { phases[market, default: [:]][uid] = phase }
         }
+        for cache in caches {
+            guard let uid = cache.metadata.uid, let placed = placed[uid],
+                placed < min(cache.spec.replicas, workers),
+                let market = market(cache.spec.exchange, cache.spec.market)
+            else { continue }
+            unplaced.insert(market)
+        }
     }
 
-    /// Whether the worker's own replica is among those that were read; if not, the others may be missing too.
-    func knows(_ market: PeerMarket) -> Bool { own.contains(market) }
+    /// Whether all replicas of the market have been read that there are to be.
+    ///
+    /// The worker may have heard of its own before the others were placed.
+    func isComplete(_ market: PeerMarket) -> Bool { own.contains(market) && !unplaced.contains(market) }
 
     /// All other workers, by uid.
     var workers: [String: Peer] { peers }

@@ -4,12 +4,13 @@ import K8sClient
 import Telemetry
 import Transport
 
-/// Follows the replicas and Leases of all workers, and keeps the desk's directory and its links in line with them.
+/// Follows the caches, the replicas and the Leases of all workers, and keeps the desk's directory and its links in line with them.
 ///
 /// While the Kubernetes API is away, the last that was seen stays.
 struct PeerWatch: Sendable {
     let desk: PeerDesk
     private let links: PeerLinks
+    private let caches: Informer<DepthCache>
     private let replicas: Informer<DepthCacheReplica>
     private let leases: Informer<Lease>
     private let ownUID: String
@@ -36,6 +37,7 @@ struct PeerWatch: Sendable {
         let links = PeerLinks(loop: loop, identity: identity, keys: keys, clock: clock)
         self.links = links
         desk = PeerDesk(clock: clock, metrics: metrics) { await links.ask($0, $1) }
+        caches = Informer(client: client, namespace: namespace, log: Log("peers"))
         replicas = Informer(client: client, namespace: namespace, log: Log("peers"))
         leases = Informer(
             client: client, namespace: namespace, selector: Selector(labels: WorkerRecord.selector),
@@ -47,9 +49,11 @@ struct PeerWatch: Sendable {
     /// Watches until the task is cancelled.
     func run() async {
         await withDiscardingTaskGroup { group in
+            group.addTask { await caches.run() }
             group.addTask { await replicas.run() }
             group.addTask { await leases.run() }
             let (ticks, tick) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+            group.addTask { for await _ in caches.changes() { tick.yield() } }
             group.addTask { for await _ in replicas.changes() { tick.yield() } }
             group.addTask { for await _ in leases.changes() { tick.yield() } }
             group.addTask {
@@ -69,10 +73,11 @@ struct PeerWatch: Sendable {
     }
 
     private func publish() {
-        guard replicas.isSynced, leases.isSynced else { return }
+        guard caches.isSynced, replicas.isSynced, leases.isSynced else { return }
         desk.update(
             PeerDirectory(
-                ownUID: ownUID, replicas: replicas.objects.values.filter { !$0.metadata.isBeingDeleted },
+                ownUID: ownUID, caches: caches.objects.values,
+                replicas: replicas.objects.values.filter { !$0.metadata.isBeingDeleted },
                 leases: leases.objects.values, exchanges: exchanges))
     }
 }

@@ -6,6 +6,7 @@ import Telemetry
 /// It also knows which books wait for the exchange, so that peers can be told to wait for them instead of asking too.
 final class SnapshotSource: Sendable {
     private typealias Purpose = SnapshotOrder.Purpose
+    private static let arrivalPeriod: Duration = .milliseconds(250)
     private struct Key: Hashable {
         var book: BookID
         var purpose: Purpose
@@ -90,13 +91,17 @@ final class SnapshotSource: Sendable {
     }
 
     private func answered(_ outcome: SnapshotOutcome, _ key: Key, _ token: UInt64) {
-        state.withLock { state in
-            state.ended(key, token)
-            if case .failed = outcome {
+        if case .failed = outcome {
+            return state.withLock { state in
+                state.ended(key, token)
                 state.failing.insert(key.book)
-            } else {
-                state.failing.remove(key.book)
             }
+        }
+        state.withLock { _ = $0.failing.remove(key.book) }
+        Task { [weak self] in
+            // The answer is on its way into the book; who asks meanwhile is not to ask the exchange for the same.
+            try? await Task.sleep(for: Self.arrivalPeriod)
+            self?.ended(key, token)
         }
     }
 

@@ -26,6 +26,9 @@ struct FollowingBook: ~Copyable, Sendable {
     /// The least id of a snapshot that what was collected follows on.
     var leastSnapshotID: Int64 { book.bufferedEvents > 0 ? book.leastSnapshotID : beganAt }
 
+    /// It has its snapshot, and only an event is missing that brings it to the book's id.
+    var isAboutToDeepen: Bool { purpose != .audit && book.isSynchronized }
+
     /// Takes a snapshot; the action asks for another one.
     mutating func receive(
         _ snapshot: BookSnapshot, coverage: SnapshotCoverage, at arrival: Arrival

@@ -65,22 +65,24 @@ final class CopyEndpoint: LinkRequestHandler {
     }
 
     private func copy(_ book: KeptBook, _ request: BookCopyRequest) -> BookCopyAnswer {
-        let (now, isComing) = (clock.now, isComing(book.id))
+        let now = clock.now
+        let isAsked = isComing(book.id)
         return book.state.withLock { state in
-            let isBelievable = state.trust.isBelievable(now: now)
-            let answer: BookCopyAnswer? =
-                isBelievable && !state.isDoubtful
-                ? state.book.readIfSynchronized { copy($0, request, isComing) } : nil
-            if let answer { return answer }
-            if isBelievable, state.isDoubtful, state.book.isSynchronized {
+            let isAboutToDeepen = state.fresh?.isAboutToDeepen ?? false
+            let isComing = isAsked || isAboutToDeepen
+            guard state.trust.isBelievable(now: now), state.book.isSynchronized else {
+                let reason = state.book.reason ?? .loopStalled
+                return .refused(
+                    BookCopyRefusal(
+                        reason == .regression ? .regressed : .notSynchronized, isComing: isComing,
+                        reason: state.note.map { "\($0.reason): \($0.message)" } ?? reason.rawValue))
+            }
+            guard !state.isDoubtful else {
                 return .refused(
                     BookCopyRefusal(.auditFailed, isComing: isComing, reason: "its last audit failed"))
             }
-            let reason = state.book.reason ?? .loopStalled
-            return .refused(
-                BookCopyRefusal(
-                    reason == .regression ? .regressed : .notSynchronized, isComing: isComing,
-                    reason: state.note.map { "\($0.reason): \($0.message)" } ?? reason.rawValue))
+            return state.book.readIfSynchronized { copy($0, request, isComing) }
+                ?? .refused(BookCopyRefusal(.notSynchronized))
         }
     }
 
