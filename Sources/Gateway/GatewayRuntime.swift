@@ -64,8 +64,10 @@ final class GatewayRuntime: Sendable {
         for (index, (loop, dispatcher)) in loops.enumerated() {
             loop.execute { [server] in Self.check(index, loop, dispatcher, metrics, server) }
         }
-        directory.onChange { [loops] table in
-            for (loop, dispatcher) in loops {
+        for (loop, dispatcher) in loops {
+            // Weak: the dispatcher has the directory, and a directory that had it too would keep both for ever.
+            directory.onChange { [weak dispatcher] table in
+                guard let dispatcher else { return }
                 loop.execute { dispatcher.assumeIsolated { $0.connect(table.workers, links, on: loop) } }
             }
         }

@@ -24,7 +24,7 @@ final class ScriptedWorker: LinkRequestHandler {
         link = LinkServer(identity: identity, keys: { SocketScene.keys }, handler: box)
         server = try HTTPServer(
             HTTPServerConfiguration(), loops: [loop], handler: box, webSockets: ["/link/v1": link])
-        box.worker.withLock { $0 = self }
+        box.set(self)
     }
 
     func handle(_ request: LinkRequest, _ reply: LinkReply) {
@@ -42,8 +42,13 @@ final class ScriptedWorker: LinkRequestHandler {
 
 /// Stands in for a worker while it is being made.
 private final class HandlerBox: LinkRequestHandler, HTTPRequestHandler {
-    let worker = Guarded<ScriptedWorker?>(nil)
-    func handle(_ request: LinkRequest, _ reply: LinkReply) { worker.withLock { $0 }?.handle(request, reply) }
+    private struct Box { weak var worker: ScriptedWorker? }
+    private let box = Guarded(Box())
+
+    func set(_ worker: ScriptedWorker) { box.withLock { $0.worker = worker } }
+    func handle(_ request: LinkRequest, _ reply: LinkReply) {
+        box.withLock { $0.worker }?.handle(request, reply)
+    }
     func handle(_ request: HTTPServerRequest, _ reply: HTTPReply) { reply.send(status: 404, body: []) }
 }
 

@@ -69,6 +69,9 @@ actor Dispatcher {
     /// Who waits for answers from links.
     let awaited = AwaitedAnswers()
 
+    /// For the end of the loop: queries know links, and links this dispatcher.
+    func abandonQueries() { inFlight = [] }
+
     var queriesUnderWay: Int { inFlight.count { !$0.isDone } }
 }
 

@@ -106,6 +106,7 @@ extension Dispatcher {
     func disconnect() {
         for link in links.values { (link as? WorkerLinkClient)?.stop() }
         links = [:]
+        abandonQueries()
     }
 
     var linkCounts: [LinkCondition: Int] {

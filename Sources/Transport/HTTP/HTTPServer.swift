@@ -125,9 +125,10 @@ package final class HTTPServer: Sendable {
         guard isWelcome else {
             countRefused(503)
             closeSocket(socket)
+            channel.discard("too many connections")
             return
         }
-        if !loop.adopt(socket, into: channel, tls: configuration.tls) { forget(connection, on: loop) }
+        if !loop.adopt(socket, into: channel, tls: configuration.tls) { channel.discard("not taken") }
     }
 
     private func scheduleSweep(on loop: EventLoop) {

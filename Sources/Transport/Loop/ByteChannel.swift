@@ -243,5 +243,8 @@ protocol ByteChannelHandler: AnyObject {
         whenClosed = nil
     }
 
+    /// Lets go of the handler, as a close does, where no socket was taken.
+    func discard(_ reason: String) { closed(reason) }
+
     func destroyed() { closed(closeReason ?? "closed") }
 }

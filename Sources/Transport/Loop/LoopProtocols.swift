@@ -1,4 +1,5 @@
 internal import CWebSockets
+import Telemetry
 
 /// What libwebsockets can tell about one connection; each runs on the connection's loop.
 protocol LoopConnection: AnyObject {
@@ -11,6 +12,8 @@ protocol LoopConnection: AnyObject {
 /// A box, because an opaque pointer can name a class but not a protocol.
 final class ConnectionBox {
     let connection: any LoopConnection
+    /// libwebsockets has given its reference back.
+    fileprivate(set) var isForgotten = false
     init(_ connection: any LoopConnection) { self.connection = connection }
 }
 
@@ -31,12 +34,22 @@ final class ConnectionBox {
     }
 }
 
-/// Characters for libwebsockets, which keeps the addresses of names and files: never freed, so made once for each.
+/// Characters for libwebsockets, which keeps the addresses of names and files: never freed, so made once for each text.
 // Safe because: the characters are written once, here, and never freed.
 @safe struct ConstantCString: @unchecked Sendable {
     let pointer: UnsafeMutablePointer<CChar>
 
+    private static let made = Guarded<[String: ConstantCString]>([:])
+
     init(_ text: String) {
+        self = Self.made.withLock { made in
+            let kept = made[text] ?? ConstantCString(copying: text)
+            made[text] = kept
+            return kept
+        }
+    }
+
+    private init(copying text: String) {
         let bytes = Array(text.utf8CString)
         unsafe pointer = .allocate(capacity: bytes.count)
         for (index, byte) in bytes.enumerated() { unsafe pointer[index] = byte }
@@ -54,7 +67,9 @@ private func dispatch(
     let box = unsafe Unmanaged<ConnectionBox>.fromOpaque(raw)
     if reason == LWS_CALLBACK_WSI_DESTROY {
         unsafe lws_set_opaque_user_data(wsi, nil)
-        unsafe box.takeRetainedValue().connection.destroyed()
+        let last = unsafe box.takeRetainedValue()
+        last.isForgotten = true
+        last.connection.destroyed()
         return 0
     }
     let bytes = unsafe UnsafeRawBufferPointer(start: input, count: input == nil ? 0 : count)

@@ -2,10 +2,12 @@
 // Safe because: used on its loop's thread only.
 @safe final class TLSClientFilter {
     private let session: TLSClientSession
-    private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
+    private let scratch: UnsafeMutableRawBufferPointer
 
     init(host: String, settings: TLSClientSettings) throws(TransportError) {
         session = try TLSClientSession(host: host, settings: settings)
+        // Last: when `init` throws, `deinit` does not run.
+        unsafe scratch = .allocate(byteCount: 65_536, alignment: 16)
     }
 
     deinit { unsafe scratch.deallocate() }

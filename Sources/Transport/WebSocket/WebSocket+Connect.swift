@@ -98,15 +98,20 @@ extension ByteChannel {
         unsafe info.context = unsafe loop.context
         unsafe info.vhost = unsafe vhost
         unsafe info.port = Int32(port)
-        let box = unsafe Unmanaged.passRetained(ConnectionBox(self))
-        unsafe info.opaque_user_data = unsafe box.toOpaque()
+        let box = ConnectionBox(self)
+        let given = unsafe Unmanaged.passRetained(box)
+        unsafe info.opaque_user_data = unsafe given.toOpaque()
         return unsafe address.withCString { host in
             unsafe "RAW".withCString { method in
                 unsafe info.address = unsafe host
                 unsafe info.host = unsafe host
                 unsafe info.method = unsafe method
                 unsafe info.local_protocol_name = unsafe UnsafePointer(LoopProtocols.name.pointer)
-                guard let made = unsafe lws_client_connect_via_info(&info) else { return false }
+                guard let made = unsafe lws_client_connect_via_info(&info) else {
+                    // Depending on how far it came, libwebsockets has told of the end, or never kept the box.
+                    if !box.isForgotten { unsafe given.release() }
+                    return false
+                }
                 unsafe attach(made)
                 return true
             }
