@@ -35,13 +35,20 @@ import Telemetry
         unsafe info.gid = -1
         unsafe info.uid = -1
         unsafe info.protocols = UnsafePointer(LoopProtocols.shared.pointer)
-        // The system's authorities are not loaded into each loop: our TLS clients check certificates themselves.
         unsafe info.options =
-            UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT) | UInt64(LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS)
+            UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT) | UInt64(LWS_SERVER_OPTION_EXPLICIT_VHOSTS)
         unsafe info.pt_serv_buf_size = 131_072
         unsafe lws_set_log_level(LLL_ERR, forwardLog)
         guard let context = unsafe lws_create_context(&info) else {
             throw TransportError("libwebsockets could not be started", source: .ours)
+        }
+        // Without TLS, which our clients do themselves; libwebsockets would make a TLS context for clients here, load the
+        // system's authorities into it, and not free it while another loop lives.
+        unsafe info.options = 0
+        unsafe info.vhost_name = ConstantCString("default").constant
+        guard unsafe lws_create_vhost(context, &info) != nil else {
+            unsafe lws_context_destroy(context)
+            throw TransportError("libwebsockets made no vhost", source: .ours)
         }
         unsafe self.context = unsafe context
         timers = unsafe LoopTimers(context: context)
