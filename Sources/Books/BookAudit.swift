@@ -7,11 +7,14 @@ package struct BookAudit: Sendable, Equatable {
     /// Whether every level inside both coverages agrees.
     package var isExact: Bool { bids.isExact && asks.isExact }
 
-    /// Compares inside the coverage that both books claim; nil unless they stand at one id.
+    /// Compares inside the coverage that both books claim; nil unless they stand at one id,
+    /// or the reference `isAhead`.
     package static func compare(
-        _ live: borrowing OrderBook, _ reference: borrowing OrderBook
+        _ live: borrowing OrderBook, _ reference: borrowing OrderBook, isAhead: Bool = false
     ) -> BookAudit? {
-        guard live.lastID == reference.lastID else { return nil }
+        guard live.lastID == reference.lastID || (isAhead && reference.lastID > live.lastID) else {
+            return nil
+        }
         return BookAudit(
             lastID: live.lastID, bids: SideAudit(live.bids, reference.bids),
             asks: SideAudit(live.asks, reference.asks))

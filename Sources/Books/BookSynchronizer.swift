@@ -57,6 +57,9 @@ package struct BookSynchronizer: Sendable {
     package var bufferedEvents: Int { buffer.count }
     package var bufferedBytes: Int { buffer.byteCount + (recall?.byteCount ?? 0) }
 
+    /// Whether the book is kept in step, though it may be doubted.
+    package var isFollowing: Bool { state == .live }
+
     /// Why the book may not be read; nil if it may.
     package var reason: OutOfSyncReason? { state == .live ? suspension : cause }
 

@@ -60,8 +60,8 @@ package struct OrderBook: ~Copyable, Sendable {
     /// Takes over what `fresh`, which stands at the same id, knows, and keeps what lies beyond it.
     ///
     /// False if it stands elsewhere, or if numbers of the two do not fit one scale; the book is exact either way.
-    package mutating func merge(_ fresh: inout OrderBook) -> Bool {
-        guard fresh.lastID == lastID else { return false }
+    package mutating func merge(_ fresh: inout OrderBook, isAhead: Bool = false) -> Bool {
+        guard fresh.lastID == lastID || (isAhead && fresh.lastID > lastID) else { return false }
         do throws(BookError) {
             try bids.merge(&fresh.bids)
             try asks.merge(&fresh.asks)

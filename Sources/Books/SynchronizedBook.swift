@@ -101,17 +101,36 @@ package struct SynchronizedBook: ~Copyable, Sendable {
 
     /// Takes over what `fresh` knows and keeps what lies beyond it, so that the farther bound stays; false, with nothing
     /// changed, unless both are synchronised at one id.
-    package mutating func merge(_ fresh: inout SynchronizedBook) -> Bool {
+    ///
+    /// `isAhead`: the copy's id may be newer, as nothing of this market has happened in between.
+    package mutating func merge(_ fresh: inout SynchronizedBook, isAhead: Bool = false) -> Bool {
         guard isSynchronized, fresh.isSynchronized else { return false }
-        guard book.merge(&fresh.book) else { return false }
+        guard book.merge(&fresh.book, isAhead: isAhead) else { return false }
         synchronizer.keepWithinLimit(&book)
         return true
     }
 
-    /// Compares with a copy that has followed the same events; nil unless both are synchronised at one id.
-    package func audit(_ fresh: borrowing SynchronizedBook) -> BookAudit? {
+    /// Compares with a copy that has followed the same events; nil unless both are synchronised at one id, or the copy
+    /// `isAhead` of it.
+    package func audit(_ fresh: borrowing SynchronizedBook, isAhead: Bool = false) -> BookAudit? {
         guard isSynchronized, fresh.isSynchronized else { return nil }
-        return BookAudit.compare(book, fresh.book)
+        return BookAudit.compare(book, fresh.book, isAhead: isAhead)
+    }
+
+    /// Whether the levels of `snapshot`, the best ones of each side, are the best ones of this book, whatever the ids.
+    ///
+    /// Also of a book that is doubted.
+    package func shows(_ snapshot: borrowing BookSnapshot) -> Bool {
+        guard synchronizer.isFollowing else { return false }
+        return Self.begins(book.levels(.bids, limit: snapshot.bids.count), with: snapshot.bids)
+            && Self.begins(book.levels(.asks, limit: snapshot.asks.count), with: snapshot.asks)
+    }
+
+    private static func begins(_ ours: [PriceLevel], with theirs: [PriceLevel]) -> Bool {
+        ours.count == theirs.count
+            && zip(ours, theirs).allSatisfy {
+                $0.price.isSameNumber(as: $1.price) && $0.quantity.isSameNumber(as: $1.quantity)
+            }
     }
 
     /// `request` has failed in a way that may pass; the action asks again, with a higher attempt.

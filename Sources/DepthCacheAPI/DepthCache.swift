@@ -30,12 +30,16 @@ package struct DepthCacheStatus: Codable, Equatable, Sendable {
     package var selector: String?
     /// Feed speed in use.
     package var updateIntervalMilliseconds: Int?
+    /// The last comparison of any of its copies.
+    package var lastAudit: ReplicaAudit?
     package var conditions: [Condition]?
 
     package init(
         observedGeneration: Int64? = nil, replicas: Int? = nil, readyReplicas: Int? = nil,
-        selector: String? = nil, updateIntervalMilliseconds: Int? = nil, conditions: [Condition]? = nil
+        selector: String? = nil, updateIntervalMilliseconds: Int? = nil, lastAudit: ReplicaAudit? = nil,
+        conditions: [Condition]? = nil
     ) {
+        self.lastAudit = lastAudit
         self.observedGeneration = observedGeneration
         self.replicas = replicas
         self.readyReplicas = readyReplicas

@@ -12,10 +12,15 @@ package struct DepthCacheReplicaStatus: Codable, Equatable, Sendable {
     /// Feed speed in use.
     package var updateIntervalMilliseconds: Int?
 
+    /// The last comparison with the exchange's own book.
+    package var lastAudit: ReplicaAudit?
+
     package init(
         phase: ReplicaPhase, reason: Reason? = nil, message: String? = nil, since: String? = nil,
-        restarts: Int? = nil, incarnation: String? = nil, updateIntervalMilliseconds: Int? = nil
+        restarts: Int? = nil, incarnation: String? = nil, updateIntervalMilliseconds: Int? = nil,
+        lastAudit: ReplicaAudit? = nil
     ) {
+        self.lastAudit = lastAudit
         self.phase = phase
         self.reason = reason
         self.message = message
@@ -23,5 +28,40 @@ package struct DepthCacheReplicaStatus: Codable, Equatable, Sendable {
         self.restarts = restarts
         self.incarnation = incarnation
         self.updateIntervalMilliseconds = updateIntervalMilliseconds
+    }
+}
+
+/// A comparison of a copy with the exchange's own book at the same update id, inside the coverage of both.
+package struct ReplicaAudit: Codable, Equatable, Sendable {
+    package enum Result: String, Codable, Sendable {
+        case match = "Match"
+        case mismatch = "Mismatch"
+    }
+    /// RFC 3339.
+    package var time: String
+    package var result: Result
+    package var updateID: Int64
+    package var matched: Int
+    /// Same price, another quantity.
+    package var drifted: Int
+    /// Levels that the exchange does not have.
+    package var orphaned: Int
+    /// Levels that only the exchange has.
+    package var missed: Int
+    /// The file on the worker that explains a mismatch.
+    package var dump: String?
+
+    package init(
+        time: String, result: Result, updateID: Int64, matched: Int, drifted: Int, orphaned: Int, missed: Int,
+        dump: String? = nil
+    ) {
+        self.time = time
+        self.result = result
+        self.updateID = updateID
+        self.matched = matched
+        self.drifted = drifted
+        self.orphaned = orphaned
+        self.missed = missed
+        self.dump = dump
     }
 }

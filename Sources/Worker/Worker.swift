@@ -19,6 +19,8 @@ final class Worker: Sendable {
     private let incarnation: String
     private let health = Health(waitingFor: ["api": "nothing has been read from the Kubernetes API yet"])
     private let board = ReportBoard()
+    private let evidence: EvidenceStore
+    private let events: EventRecorder
     private let client: KubernetesClient
     private let venues: [Venue]
     private let loops: [FeedLoop]
@@ -34,9 +36,12 @@ final class Worker: Sendable {
         incarnation = Digest.hex(try Digest.random(8))
         let (clock, metrics) = (WorkerClock(), MetricRegistry())
         let directory = BookDirectory()
+        let evidence = EvidenceStore(directory: configuration.dumpDirectory)
+        self.evidence = evidence
         var access = try KubernetesConfiguration.load(kubeconfig: configuration.kubeconfigPath)
         access.namespace = configuration.namespace
         client = KubernetesClient(configuration: access, http: try HTTPClient())
+        events = EventRecorder(client: client, component: "fathom-worker", instance: configuration.name)
         let exchanges = try Self.exchanges(configuration.exchangesFile)
         let keys = try configuration.linkKeyFile.map { path in try LinkKeyFile(path: path, clock: clock) }
         guard let keys else { throw WorkerError("expected a link key file (--link-key-file)") }
@@ -51,12 +56,13 @@ final class Worker: Sendable {
         loops = try (0..<max(1, configuration.loopCount)).map { [board] index in
             FeedLoop(
                 loop: try EventLoop(name: "feed-\(index)"), clock: clock, board: board,
-                settings: configuration.lines)
+                settings: configuration.lines, evidence: evidence)
         }
         keeper = ReplicaKeeper(
             incarnation: incarnation, exchanges: exchanges,
             venues: Dictionary(uniqueKeysWithValues: venues.map { ($0.exchange.name, $0) }), loops: loops,
-            directory: directory, metrics: metrics, clock: clock, linger: configuration.lingerPeriod)
+            directory: directory, metrics: metrics, clock: clock, linger: configuration.lingerPeriod,
+            announce: { [events] in events.record($0, $1, reason: $2.rawValue, message: $3) })
         informer = Informer(
             DepthCacheReplica.self, client: client, namespace: configuration.namespace,
             selector: Selector(labels: [LabelKey.worker: configuration.uid]))
@@ -158,6 +164,8 @@ final class Worker: Sendable {
             group.addTask { await self.peers.run() }
             group.addTask { try await self.followReplicas() }
             group.addTask { await self.followBooks() }
+            group.addTask { await self.events.run() }
+            group.addTask { await self.evidence.run() }
             group.addTask { try await self.watchTime() }
             group.addTask { for await error in endings { throw error } }
             for try await _ in group { return }
@@ -175,6 +183,7 @@ final class Worker: Sendable {
 
     private func followBooks() async {
         for await _ in board.signal {
+            await keeper.take(board.takeLosses())
             await keeper.take(board.take())
             await writeStatuses()
         }

@@ -18,6 +18,8 @@ package struct WorkerConfiguration: Sendable {
     package var exchangesFile: String?
     /// File with the link key as hex, and on an optional second line the previous one.
     package var linkKeyFile: String?
+    /// Where the evidence of audits that found a difference is kept, the newest few files.
+    package var dumpDirectory: String
     /// How long the worker keeps serving after it was told to stop.
     package var drainPeriod: Duration
     /// How long a deleted replica is still kept and served.
@@ -32,7 +34,7 @@ package struct WorkerConfiguration: Sendable {
         name: String, uid: String, namespace: String = "default", node: String = "local",
         advertisedAddress: String = "127.0.0.1", listenAddress: String = "127.0.0.1", port: Int = 0,
         loopCount: Int = 1, kubeconfigPath: String? = nil, exchangesFile: String? = nil,
-        linkKeyFile: String? = nil,
+        linkKeyFile: String? = nil, dumpDirectory: String = "tmp",
         drainPeriod: Duration = .seconds(2), lingerPeriod: Duration = .seconds(10),
         feeds: Int = 1, feedLifetime: Duration? = nil, onListening: (@Sendable (Int) -> Void)? = nil
     ) {
@@ -47,6 +49,7 @@ package struct WorkerConfiguration: Sendable {
         self.kubeconfigPath = kubeconfigPath
         self.exchangesFile = exchangesFile
         self.linkKeyFile = linkKeyFile
+        self.dumpDirectory = dumpDirectory
         self.drainPeriod = drainPeriod
         self.lingerPeriod = lingerPeriod
         self.feeds = feeds

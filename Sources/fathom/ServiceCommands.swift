@@ -78,6 +78,9 @@ enum WorkerCommand: Command {
                 help: "The address at which gateways reach this worker; otherwise --host."),
             .value("threads", "n", help: "Event loops for feeds; otherwise one for each core."),
             SharedFlags.feeds,
+            .value(
+                "dump-dir", "directory", default: "/tmp/fathom-audits",
+                help: "Where books that differ from the exchange's own are kept, the newest 20."),
         ] + SharedFlags.identity("worker") + SharedFlags.cluster + SharedFlags.exchanges + SharedFlags.linkKey
             + SharedFlags.logging)
 
@@ -96,6 +99,7 @@ enum WorkerCommand: Command {
                 loopCount: try arguments.integer("threads", in: 1...256) ?? cores,
                 kubeconfigPath: arguments.string("kubeconfig"), exchangesFile: arguments.string("exchanges"),
                 linkKeyFile: arguments.string("link-key-file"),
+                dumpDirectory: arguments.string("dump-dir") ?? "/tmp/fathom-audits",
                 feeds: try arguments.integer("feeds", in: 1...3) ?? 1, feedLifetime: try feedLifetime()))
     }
 }

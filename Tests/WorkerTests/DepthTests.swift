@@ -1,6 +1,7 @@
 import Binance
 import DepthCacheAPI
 import K8sClient
+import Telemetry
 import TestSupport
 import Testing
 
@@ -89,11 +90,6 @@ import Testing
 
 extension Rig {
     func lastAudit(_ market: String) async -> AuditRecord? {
-        guard let book = book(market) else { return nil }
-        return await loop.lastAudit(of: book.id)
+        book(market)?.state.withLock { $0.lastAudit }
     }
-}
-
-extension FeedLoop {
-    func lastAudit(of id: BookID) -> AuditRecord? { duties[id]?.lastAudit }
 }

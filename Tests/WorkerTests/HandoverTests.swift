@@ -144,7 +144,7 @@ struct HandoverTests {
 extension FeedLoop {
     func hear(_ first: Int64, _ last: Int64, _ duty: BookDuty, _ feed: Feed) {
         hear(
-            "{\"stream\":\"\(duty.book.stream)\",\"data\":{\"e\":\"depthUpdate\",\"E\":1,\"U\":\(first),\"u\":\(last),\"b\":[],\"a\":[]}}",
+            "{\"stream\":\"\(duty.book.stream)\",\"data\":{\"e\":\"depthUpdate\",\"E\":\(WallClock.milliseconds),\"U\":\(first),\"u\":\(last),\"b\":[],\"a\":[]}}",
             feed)
     }
 }

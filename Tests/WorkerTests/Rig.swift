@@ -23,6 +23,7 @@ final class Rig: Sendable {
     let keeper: ReplicaKeeper
     let endpoint: BookEndpoint
     private let desk: Task<Void, Never>
+    private let writer: Task<Void, Never>
     private let listener: Task<Void, Never>
 
     private struct Listening: Decodable {
@@ -31,9 +32,10 @@ final class Rig: Sendable {
     }
 
     /// Starts the simulator from the folder in which the tests were built.
-    init(_ arguments: String..., linger: Duration = .seconds(10), lines: LineSettings = LineSettings())
-        async throws
-    {
+    init(
+        _ arguments: String..., linger: Duration = .seconds(10), lines: LineSettings = LineSettings(),
+        auditRest: Duration = .seconds(60), evidence: String? = nil, announce: ReplicaKeeper.Announce? = nil
+    ) async throws {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
         let beside = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
@@ -66,14 +68,24 @@ final class Rig: Sendable {
             weight: Guarded(RequestWeight(limitPerMinute: exchange.weightPerMinute)),
             clock: clock, metrics: metrics)
         let venue = Venue(exchange: exchange, desk: desk, metrics: metrics)
-        loop = FeedLoop(loop: try EventLoop(name: "feed"), clock: clock, board: board, settings: lines)
+        let store = evidence.map { EvidenceStore(directory: $0) }
+        loop = FeedLoop(
+            loop: try EventLoop(name: "feed"), clock: clock, board: board, settings: lines,
+            auditRest: auditRest, evidence: store)
+        writer = Task { await store?.run() }
         let keeper = ReplicaKeeper(
             incarnation: "this", exchanges: exchanges, venues: ["binance.com": venue], loops: [loop],
-            directory: directory, metrics: metrics, clock: clock, linger: linger)
+            directory: directory, metrics: metrics, clock: clock, linger: linger,
+            announce: announce)
         self.keeper = keeper
         endpoint = BookEndpoint(directory: directory, clock: clock, metrics: metrics)
         self.desk = Task { await desk.run() }
-        listener = Task { [board] in for await _ in board.signal { await keeper.take(board.take()) } }
+        listener = Task { [board] in
+            for await _ in board.signal {
+                await keeper.take(board.takeLosses())
+                await keeper.take(board.take())
+            }
+        }
         loop.start()
     }
 
@@ -81,6 +93,7 @@ final class Rig: Sendable {
         await loop.stop()
         loop.loop.stop()
         desk.cancel()
+        writer.cancel()
         listener.cancel()
         simulator.send(15)
         _ = try? await simulator.waitForExit()

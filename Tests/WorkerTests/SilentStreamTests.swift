@@ -43,7 +43,7 @@ struct SilentStreamTests {
             loop.acknowledge(feed, now: .zero)
             duty.load(id: 100)
             expect(duty, "open, Synchronized")
-            duty.awaited = (101, .seconds(35))
+            duty.awaited = (snapshot(id: 101, bid: "99.00"), .seconds(35))
             loop.tickBooks(now: .seconds(36))
             expect(duty, "closed, StreamSilent")
             duty.load(id: 101)
@@ -54,6 +54,82 @@ struct SilentStreamTests {
             loop.acknowledge(feed, now: .seconds(38))  // SUBSCRIBE
             expect(duty, "open, StreamSilent")
             duty.load(id: 102)
+            expect(duty, "open, Synchronized")
+        }
+    }
+
+    @Test func `an id that counts all markets does not make a quiet stream a dead one`() async throws {
+        try await withDuty { loop, feed, duty in
+            loop.acknowledge(feed, now: .zero)
+            duty.load(id: 100)
+            duty.awaited = (snapshot(id: 900), .seconds(35))
+            loop.tickBooks(now: .seconds(36))
+            expect(duty, "open, Synchronized")
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func `a dead stream's book is believed again after an event, or a probe that finds nothing new`(
+        _ isEvent: Bool
+    ) async throws {
+        try await withDuty { loop, feed, duty in
+            loop.acknowledge(feed, now: .zero)
+            duty.load(id: 100)
+            duty.awaited = (snapshot(id: 101, bid: "99.00"), .seconds(35))
+            loop.tickBooks(now: .seconds(36))
+            loop.acknowledge(feed, now: .seconds(36))  // UNSUBSCRIBE
+            loop.acknowledge(feed, now: .seconds(38))  // SUBSCRIBE
+            let order = feed.venue.desk.waiting.last { $0.purpose == .synchronize }
+            order?.completion(.snapshot(snapshot(id: 102, bid: "99.00"), limit: 100))
+            expect(duty, "open, FeedSilent")
+            if isEvent {
+                loop.hear(event(103, of: duty, late: 0), feed)
+            } else {
+                loop.tickBooks(now: .seconds(70))
+                let probe = feed.venue.desk.waiting.last { $0.purpose == .probe }
+                probe?.completion(.snapshot(snapshot(id: 102, bid: "99.00"), limit: 5))
+            }
+            expect(duty, "open, Synchronized")
+        }
+    }
+
+    @Test func `a market that closed is found by asking for its status, and comes back by itself`()
+        async throws
+    {
+        try await withDuty { loop, feed, duty in
+            loop.acknowledge(feed, now: .zero)
+            duty.load(id: 100)
+            duty.lastSpoke = loop.clock.now - .seconds(61)
+            loop.tickBooks(now: loop.clock.now)
+            let order = feed.venue.desk.waiting.last { $0.purpose == .status }
+            order?.completion(.status(isTrading: true))
+            expect(duty, "open, Synchronized")
+            duty.nextStatus = .zero
+            loop.tickBooks(now: loop.clock.now)
+            feed.venue.desk.waiting.last { $0.purpose == .status }?.completion(.status(isTrading: false))
+            expect(duty, "open, MarketNotTrading")
+            duty.nextRevival = .zero
+            loop.tickBooks(now: loop.clock.now)
+            feed.venue.desk.waiting.last { $0.purpose == .status }?.completion(.status(isTrading: true))
+            expect(duty, "open, AwaitingSnapshot")
+            duty.load(id: 200)
+            expect(duty, "open, Synchronized")
+        }
+    }
+
+    @Test func `a book whose events come late is withdrawn until they are on time`() async throws {
+        try await withDuty { loop, feed, duty in
+            loop.acknowledge(feed, now: .zero)
+            duty.load(id: 100)
+            for id in 101...102 { loop.hear(event(id, of: duty, late: 8000), feed) }
+            expect(duty, "open, Synchronized")
+            loop.hear(event(103, of: duty, late: 8000), feed)
+            expect(duty, "open, FeedLate")
+            for id in 104...106 { loop.hear(event(id, of: duty, late: 0), feed) }
+            expect(duty, "open, Synchronized")
+            for id in 107...109 { loop.hear(event(id, of: duty, late: -8000), feed) }
+            expect(duty, "open, ClockSkew")
+            for id in 110...112 { loop.hear(event(id, of: duty, late: 0), feed) }
             expect(duty, "open, Synchronized")
         }
     }
@@ -78,7 +154,7 @@ struct SilentStreamTests {
             let probe = feed.venue.desk.waiting.last { $0.purpose == .probe }
             probe?.completion(.failed(.banned, "banned"))
             expect(duty, "open, ProbeFailed")
-            probe?.completion(.snapshot(BookSnapshot(lastID: 101), limit: 5))
+            probe?.completion(.snapshot(snapshot(id: 101), limit: 5))
             expect(duty, "open, Synchronized")
         }
     }
@@ -116,6 +192,23 @@ struct SilentStreamTests {
     }
 }
 
+/// The frame of an event of one id that changes nothing.
+private func event(_ id: Int, of duty: BookDuty, late: Int64) -> String {
+    let time = WallClock.milliseconds - late
+    return
+        "{\"stream\":\"\(duty.book.stream)\",\"data\":{\"e\":\"depthUpdate\",\"E\":\(time),\"U\":\(id),\"u\":\(id),\"b\":[],\"a\":[]}}"
+}
+
+/// A book of one level a side.
+private func snapshot(id: Int64, bid: String = "100.00") -> BookSnapshot {
+    guard let price = try? FixedDecimal(bid), let other = try? FixedDecimal("101.00"),
+        let quantity = try? FixedDecimal("1.5")
+    else { return BookSnapshot() }
+    return BookSnapshot(
+        lastID: id, bids: [PriceLevel(price: price, quantity: quantity)],
+        asks: [PriceLevel(price: other, quantity: quantity)])
+}
+
 /// Apart from `#expect`, which would look into the book, as no one may, to show what it found.
 private func expect(_ duty: BookDuty, _ wanted: String, at place: SourceLocation = #_sourceLocation) {
     let found = "\(duty.isOpen ? "open" : "closed"), \(duty.book.report.reason)"
@@ -148,12 +241,7 @@ extension FeedLoop {
 extension BookDuty {
     /// Offers a snapshot as the answer to whatever the book has asked for.
     func load(id: Int64) {
-        guard let price = try? FixedDecimal("100.00"), let other = try? FixedDecimal("101.00"),
-            let quantity = try? FixedDecimal("1.5")
-        else { return }
-        let snapshot = BookSnapshot(
-            lastID: id, bids: [PriceLevel(price: price, quantity: quantity)],
-            asks: [PriceLevel(price: other, quantity: quantity)])
+        let snapshot = snapshot(id: id)
         book.state.withLock { state in
             for number in 1...20 {
                 let request = SnapshotRequest(

@@ -102,6 +102,7 @@ enum ControlPlan {
             phase: isCurrent ? replica.phase(ofIncarnation: worker?.record.incarnation) : .pending,
             reason: isCurrent ? replica.status?.reason : nil,
             message: isCurrent ? replica.status?.message : doubt, isOnLostWorker: isLost,
-            updateIntervalMilliseconds: isCurrent ? replica.status?.updateIntervalMilliseconds : nil)
+            updateIntervalMilliseconds: isCurrent ? replica.status?.updateIntervalMilliseconds : nil,
+            lastAudit: isCurrent ? replica.status?.lastAudit : nil)
     }
 }

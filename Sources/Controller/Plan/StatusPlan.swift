@@ -24,6 +24,7 @@ struct StatusInput: Sendable {
         var message: String?
         var isOnLostWorker = false
         var updateIntervalMilliseconds: Int?
+        var lastAudit: ReplicaAudit?
 
         var isReady: Bool { phase == .synchronized && !isOnLostWorker }
     }
@@ -71,7 +72,14 @@ struct StatusPlan {
             selector: DepthCache.selector(uid: input.cache.metadata.uid ?? ""),
             updateIntervalMilliseconds: copies.first { $0.isReady }?.updateIntervalMilliseconds
                 ?? input.cache.status?.updateIntervalMilliseconds,
+            lastAudit: lastAudit,
             conditions: conditions)
+    }
+
+    /// The newest comparison of any copy.
+    private var lastAudit: ReplicaAudit? {
+        let all = input.copies.compactMap(\.lastAudit) + [input.cache.status?.lastAudit].compactMap(\.self)
+        return all.max { $0.time < $1.time }
     }
 
     /// What keeps the cache from being placed at all.

@@ -51,7 +51,9 @@ final class LocalPlan: Sendable {
             "gateway", "fathom-gateway-0", ports.gateway, health: ports.gatewayHealth,
             key + ["--health-port", "\(ports.gatewayHealth)"])
         workers = ports.workers.enumerated().map { index, port in
-            member("worker", "fathom-worker-\(index)", port, key + ["--feeds", "\(configuration.feeds)"])
+            member(
+                "worker", "fathom-worker-\(index)", port,
+                key + ["--feeds", "\(configuration.feeds)", "--dump-dir", "\(directory)/tmp"])
         }
         let facts = simulatorFacts
         simulator =

@@ -1,6 +1,7 @@
 import Binance
 import Books
 import DepthCacheAPI
+import Synchronization
 import Telemetry
 import Transport
 
@@ -16,6 +17,12 @@ final class Venue: Sendable {
     let malformed: Counter
     let connections: Counter
     let lag: Histogram
+    /// What to add to our clock to get the exchange's, in milliseconds; as last looked up.
+    let clockOffset = Atomic<Int64>(0)
+    let clockOffsetGauge: Gauge
+    /// Comparisons of books with the exchange's own.
+    let matches: Counter
+    let mismatches: Counter
     private let metrics: MetricRegistry
 
     /// Without `peers` all snapshots come from the exchange.
@@ -32,6 +39,17 @@ final class Venue: Sendable {
             "fathom_worker_feed_bytes_total", help: "Bytes of those messages", labels: labels)
         malformed = metrics.counter(
             "fathom_worker_feed_malformed_total", help: "Messages that could not be read", labels: labels)
+        func audits(_ result: String) -> Counter {
+            metrics.counter(
+                "fathom_worker_audits_total",
+                help: "Comparisons of a book with the exchange's own at the same id, by result",
+                labels: ["exchange": exchange.name, "result": result])
+        }
+        clockOffsetGauge = metrics.gauge(
+            "fathom_worker_clock_offset_seconds", help: "How far the exchange's clock is ahead of ours",
+            labels: labels)
+        matches = audits("match")
+        mismatches = audits("mismatch")
         connections = metrics.counter(
             "fathom_worker_feed_connections_total", help: "Connections opened", labels: labels)
         lag = metrics.histogram(

@@ -137,6 +137,9 @@ final class SnapshotDesk: Sendable {
         }
     }
 
+    /// What to add to our clock to get the exchange's, in milliseconds.
+    var clockOffset: Int64 { weight.withLock { $0.clock.offsetMilliseconds } }
+
     /// When the exchange last answered as it should.
     var answeredAt: Duration { state.withLock { $0.answeredAt } }
 

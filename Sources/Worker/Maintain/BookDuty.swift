@@ -1,3 +1,5 @@
+import Books
+
 /// What a loop remembers of one of its books besides the book.
 final class BookDuty {
     let book: KeptBook
@@ -15,13 +17,20 @@ final class BookDuty {
     var lastCompared: Duration = .zero
     var lastAudit: AuditRecord?
     /// Who waits for the next comparison.
-    var auditWaiters: [@Sendable (AuditOutcome) -> Void] = []
+    var auditWaiters: [AuditWaiter] = []
     /// The connections that bring its stream, or are about to.
     var lines: [BookLine] = []
     /// When any of its lines brought something last.
     var lastEvent: Duration = .zero
     /// The loop was away, and no connection has proved yet that it has brought everything since.
     var isStalled = false
+    /// When its stream brought an event last, whatever probes said since.
+    var lastSpoke: Duration = .zero
+    /// Its stream had died, and has brought nothing since.
+    var isMute = false
+    var lateness = LatenessWatch()
+    /// When it may be asked again whether the market trades.
+    var nextStatus: Duration = .zero
     var isProbing = false
     var nextProbe: Duration = .zero
     /// Since when nobody could say whether its silent stream lives: a probe failed, or waits for its turn.
@@ -30,7 +39,7 @@ final class BookDuty {
     /// The id of a book that is withdrawn because its stream's silence could not be explained.
     var doubtedID: Int64?
     /// A probe saw this id; if the stream does not bring it in time, it is dead.
-    var awaited: (id: Int64, until: Duration)?
+    var awaited: (snapshot: BookSnapshot, until: Duration)?
     var nextRevival: Duration?
     var lastReport: KeptBook.Report?
 

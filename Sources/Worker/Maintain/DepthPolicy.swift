@@ -6,6 +6,8 @@ struct BookReach: Equatable, Sendable {
     struct Side: Equatable, Sendable {
         var levels: Int
         var isWhole: Bool
+        /// The price up to which it is complete; nil if it is whole.
+        var to: FixedDecimal?
     }
     var bids: Side
     var asks: Side
@@ -19,8 +21,8 @@ struct BookReach: Equatable, Sendable {
     }
 
     init(_ book: borrowing OrderBook) {
-        bids = Side(levels: book.bids.coveredCount, isWhole: book.bids.isWhole)
-        asks = Side(levels: book.asks.coveredCount, isWhole: book.asks.isWhole)
+        bids = Side(levels: book.bids.coveredCount, isWhole: book.bids.isWhole, to: book.bids.coveredTo)
+        asks = Side(levels: book.asks.coveredCount, isWhole: book.asks.isWhole, to: book.asks.coveredTo)
     }
 }
 

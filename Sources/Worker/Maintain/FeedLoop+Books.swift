@@ -27,7 +27,7 @@ extension FeedLoop {
         for line in feed.lines.values where line.isOpen && line.duty.isStalled {
             let duty = line.duty
             duty.isStalled = false
-            if duty.doubtedID == nil { duty.book.state.withLock { $0.book.resume() } }
+            resume(duty)
             report(duty)
         }
     }
@@ -63,10 +63,12 @@ extension FeedLoop {
         guard line.isOpen else { return }
         let duty = line.duty
         duty.lastEvent = now
+        duty.lastSpoke = now
         hear(line, feed.event.last, now)
         let eventTime = feed.event.eventTime
         if eventTime > 0 {
             feed.venue.lag.observe(Double(max(0, arrival.wallMilliseconds - eventTime)) / 1000)
+            watchLateness(duty, eventTime: eventTime, arrival)
         }
         let reaction = duty.book.receive(feed.event, from: feed.generation, at: arrival)
         if let action = reaction.action { perform(action, duty) }
@@ -113,6 +115,7 @@ extension FeedLoop {
         if report.phase == .synchronized, duty.lastReport?.phase != .synchronized {
             Self.log.info("Book is in sync", ["book": duty.book.id.description])
         } else if duty.lastReport?.phase == .synchronized, report.phase != .synchronized {
+            board.lost(.init(book: duty.book.id, reason: report.reason, message: report.message))
             Self.log.warning(
                 "Book is out of sync",
                 [

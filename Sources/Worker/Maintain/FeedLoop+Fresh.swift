@@ -119,15 +119,22 @@ extension FeedLoop {
         forgetFresh(duty)
         let dump = meeting.evidence.flatMap { evidence?.keep($0, meeting.audit, of: duty.book.id) }
         let record = AuditRecord(time: WallClock.milliseconds, audit: meeting.audit, dump: dump)
-        duty.lastAudit = record
+        // Results that only repeat what was told are told once a minute.
+        if !record.isExact || duty.lastAudit.map({ !$0.isExact || record.time - $0.time >= 60_000 }) ?? true {
+            duty.lastAudit = record
+        }
         duty.lastCompared = now
+        duty.book.state.withLock { $0.lastAudit = record }
+        (record.isExact ? duty.venue.matches : duty.venue.mismatches).add()
         if let reply, meeting.purpose != .audit { duty.policy.adopted(reply, now: now) }
         if !record.isExact {
             Self.log.warning(
                 "Book differs from the exchange's own",
                 ["book": duty.book.id.description, "message": record.words, "dump": dump ?? ""])
+            duty.book.state.withLock { state in
+                state.note = KeptBook.Note(reason: .auditMismatch, message: record.words)
+            }
             invalidate(duty, .auditMismatch)
-            note(duty, .auditMismatch, record.words)
         }
         considerDepth(duty, now)
         report(duty)
@@ -150,12 +157,6 @@ extension FeedLoop {
         }
     }
 
-    private func answerWaiters(_ duty: BookDuty, _ outcome: AuditOutcome) {
-        let waiters = duty.auditWaiters
-        duty.auditWaiters = []
-        for waiter in waiters { waiter(outcome) }
-    }
-
     /// Ends a copy that does not come to its book, and the belief in a feed that stays behind a snapshot.
     func watchFresh(_ duty: BookDuty, _ now: Duration) {
         guard let fresh = duty.freshOrder, let answeredAt = fresh.answeredAt else { return }
@@ -164,6 +165,10 @@ extension FeedLoop {
             return state.fresh?.book.readIfSynchronized { $0.lastID > id } ?? nil ?? false
         }
         if isAhead, let since = fresh.aheadSince, now - since >= Self.feedBehindLimit {
+            // Ids of some exchanges count all their markets: a newer one need not mean that something has happened here.
+            if let meeting = duty.book.state.withLock({ $0.meet(isAhead: true) }) {
+                return met(meeting, duty)
+            }
             endFresh(duty, "the stream stays behind the exchange's snapshot")
             return streamDied(duty, .feedBehind)
         }

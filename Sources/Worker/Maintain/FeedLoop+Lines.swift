@@ -63,6 +63,7 @@ extension FeedLoop {
         forgetDoubt(duty)
         endFresh(duty, "the stream began anew")
         duty.lastEvent = now
+        duty.lastSpoke = now
         duty.awaited = nil
         duty.isStalled = false
         let instant = clock.instant(now)

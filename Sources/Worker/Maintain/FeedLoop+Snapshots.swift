@@ -92,6 +92,7 @@ extension FeedLoop {
                 duty.policy.began(from: reach, now: now)
             }
             duty.lastCompared = now
+            doubtAgain(duty)
             considerDepth(duty, now)
         }
         return action

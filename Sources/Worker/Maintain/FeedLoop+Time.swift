@@ -16,6 +16,7 @@ extension FeedLoop {
         var silent: [BookDuty] = []
         for duty in duties.values {
             if let revival = duty.nextRevival, revival <= now { revive(duty) }
+            dismissWaiters(duty, now)
             guard duty.isOpen else { continue }
             if let action = duty.book.state.withLock({ $0.book.tick(at: instant) }) {
                 perform(action, duty)
@@ -30,30 +31,40 @@ extension FeedLoop {
             if isSilent, !duty.isProbing, duty.awaited == nil, duty.nextProbe <= now { silent.append(duty) }
             watchFresh(duty, now)
             considerDepth(duty, now)
+            watchMarket(duty, now)
         }
+        auditNext(now)
+        readClocks()
         for duty in silent.sorted(by: { $0.lastEvent < $1.lastEvent }) { probe(duty, now) }
     }
 
     /// A snapshot over a stream that says nothing would be as stale soon: the book waits until the stream is acknowledged anew.
     func streamDied(_ duty: BookDuty, _ cause: OutOfSyncReason = .streamSilent) {
+        duty.isMute = true
         for line in duty.lines {
             line.feed.machine.renew(duty.book.stream)
             close(line, cause, nil)
         }
     }
 
-    private func liveID(_ duty: BookDuty) -> Int64? {
+    func liveID(_ duty: BookDuty) -> Int64? {
         duty.book.state.withLock { state in state.book.readIfSynchronized { $0.lastID } }
     }
 
     private func isDead(_ duty: BookDuty, _ now: Duration) -> Bool {
         guard let awaited = duty.awaited else { return false }
-        guard let id = duty.doubtedID ?? liveID(duty), id < awaited.id else {
+        guard let id = duty.doubtedID ?? liveID(duty), id < awaited.snapshot.lastID else {
             duty.awaited = nil
             return false
         }
         guard awaited.until <= now else { return false }
         duty.awaited = nil
+        if shows(awaited.snapshot, duty) {
+            // The id is newer, but it was another market's.
+            duty.lastEvent = now
+            believe(duty)
+            return false
+        }
         return true
     }
 
@@ -80,8 +91,9 @@ extension FeedLoop {
 
     /// Something has explained the silence: ends the doubt.
     func believe(_ duty: BookDuty) {
+        duty.isMute = false
         guard forgetDoubt(duty) else { return }
-        if !duty.isStalled { duty.book.state.withLock { $0.book.resume() } }
+        resume(duty)
         report(duty)
     }
 
@@ -116,8 +128,10 @@ extension FeedLoop {
             return
         }
         guard let id = duty.doubtedID ?? liveID(duty) else { return }
+        // A market that has closed shows nothing.
+        if snapshot.bids.isEmpty, snapshot.asks.isEmpty { return askStatus(duty, now) }
         if snapshot.lastID > id {
-            duty.awaited = (snapshot.lastID, now + Self.probeGrace)
+            duty.awaited = (snapshot, now + Self.probeGrace)
         } else {
             // Nothing has happened at the exchange either: the stream is as good as one that just spoke.
             duty.lastEvent = now

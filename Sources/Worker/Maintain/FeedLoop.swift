@@ -15,6 +15,8 @@ actor FeedLoop {
     nonisolated let pulse: LoopPulse
     nonisolated let clock: WorkerClock
     let board: ReportBoard
+    /// So long is a book that was compared with the exchange's own not audited again.
+    let auditRest: Duration
     /// Where the evidence of a mismatch goes; nil: nowhere.
     let evidence: EvidenceStore?
     var feeds: [Feed] = []
@@ -32,12 +34,13 @@ actor FeedLoop {
 
     init(
         loop: EventLoop, clock: WorkerClock, board: ReportBoard, settings: LineSettings = LineSettings(),
-        evidence: EvidenceStore? = nil
+        auditRest: Duration = .seconds(60), evidence: EvidenceStore? = nil
     ) {
         self.loop = loop
         self.clock = clock
         self.board = board
         self.settings = settings
+        self.auditRest = auditRest
         self.evidence = evidence
         lastTick = clock.now
         pulse = LoopPulse(now: clock.now)

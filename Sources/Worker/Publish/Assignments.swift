@@ -1,4 +1,5 @@
 import DepthCacheAPI
+import K8sClient
 
 /// One book of this worker: a market of a venue at one feed speed, whatever exchange names its caches use.
 struct BookID: Hashable, Sendable, CustomStringConvertible {
@@ -20,6 +21,8 @@ struct Assignment: Equatable, Sendable {
     var depth: Int
     /// How often a fresh snapshot is asked for besides what is needed; nil: not at all.
     var refreshInterval: Duration?
+    /// Itself and the cache that it is a copy for: what Events are about.
+    var objects: [ObjectReference] = []
     /// The book behind it; nil if there can be none.
     var book: BookID?
     /// Why there can be none.

@@ -19,6 +19,8 @@ final class KeptBook: Sendable {
         var note: Note?
         /// The last comparison of this book found a difference; nobody is to copy it until another one finds none.
         var isDoubtful = false
+        /// The last comparison with the exchange's own book.
+        var lastAudit: AuditRecord?
     }
 
     /// Why it is as it is, in the words of whoever knows better than the book.
@@ -122,9 +124,14 @@ extension KeptBook.State {
     /// Compares the copy with the book once both stand at one id, and gives the book what the copy knows more.
     ///
     /// A copy that differs changes nothing: both are kept as evidence, and the book is for the caller to withdraw.
-    mutating func meet() -> Meeting? {
+    ///
+    /// `isAhead`: the copy may also be newer, when the stream has brought nothing for a while; if they differ then, it is
+    /// the stream that is behind, and nothing is returned.
+    mutating func meet(isAhead: Bool = false) -> Meeting? {
         guard var copy = fresh.take() else { return nil }
-        guard let audit = book.audit(copy.book) else {
+        guard let audit = book.audit(copy.book, isAhead: isAhead),
+            audit.isExact || audit.lastID == copy.book.readIfSynchronized({ $0.lastID })
+        else {
             fresh = consume copy
             return nil
         }
@@ -132,7 +139,7 @@ extension KeptBook.State {
         guard audit.isExact else {
             return Meeting(purpose: copy.purpose, audit: audit, evidence: evidence(&copy))
         }
-        if copy.purpose != .audit { _ = book.merge(&copy.book) }
+        if copy.purpose != .audit { _ = book.merge(&copy.book, isAhead: isAhead) }
         return Meeting(purpose: copy.purpose, audit: audit)
     }
 

@@ -5,6 +5,8 @@ import Telemetry
 
 /// Brings the books in line with the replicas that are assigned, and tells what has become of each.
 actor ReplicaKeeper {
+    /// Tells people of an object what happened to it.
+    typealias Announce = @Sendable (ObjectReference, CoreEvent.Kind, Reason, String) -> Void
     private static let log = Log("replicas")
 
     private let incarnation: String
@@ -12,19 +14,22 @@ actor ReplicaKeeper {
     private let venues: [String: Venue]
     private let loops: [FeedLoop]
     private let directory: BookDirectory
-    private let metrics: MetricRegistry
+    let metrics: MetricRegistry
     private let clock: WorkerClock
-    private var assignments: Assignments
-    private var books: [BookID: (book: KeptBook, loop: FeedLoop, demand: BookDemand)] = [:]
-    private var reports: [BookID: KeptBook.Report] = [:]
+    let announce: Announce?
+    private(set) var assignments: Assignments
+    private(set) var books: [BookID: (book: KeptBook, loop: FeedLoop, demand: BookDemand)] = [:]
+    private(set) var reports: [BookID: KeptBook.Report] = [:]
     private(set) var statuses: [String: DepthCacheReplicaStatus] = [:]
     private var uids: [String: String] = [:]
     private(set) var queue = StatusQueue<DepthCacheReplicaStatus>()
 
     init(
         incarnation: String, exchanges: ExchangeDirectory, venues: [String: Venue], loops: [FeedLoop],
-        directory: BookDirectory, metrics: MetricRegistry, clock: WorkerClock, linger: Duration
+        directory: BookDirectory, metrics: MetricRegistry, clock: WorkerClock, linger: Duration,
+        announce: Announce? = nil
     ) {
+        self.announce = announce
         self.incarnation = incarnation
         self.exchanges = exchanges
         self.venues = venues
@@ -47,6 +52,7 @@ actor ReplicaKeeper {
     func tick() {
         if assignments.expire(now: clock.now) { settle() }
         showPhases()
+        showReach()
     }
 
     private func assignment(_ replica: DepthCacheReplica) -> Assignment? {
@@ -55,6 +61,13 @@ actor ReplicaKeeper {
         var assignment = Assignment(
             replica: name, uid: uid, exchange: spec.exchange, market: spec.market, depth: spec.depth,
             refreshInterval: spec.refreshIntervalSeconds.map { .seconds($0) })
+        assignment.objects = [ObjectReference(replica)]
+        if let owner = replica.metadata.ownerReferences.first(where: { $0.controller == true }) {
+            assignment.objects.append(
+                ObjectReference(
+                    apiVersion: owner.apiVersion, kind: owner.kind, name: owner.name,
+                    namespace: replica.metadata.namespace, uid: owner.uid))
+        }
         guard let exchange = exchanges[name: spec.exchange.asciiLowercased],
             venues[exchange.marketDataName] != nil
         else {
@@ -121,24 +134,12 @@ actor ReplicaKeeper {
     func take(_ news: [BookID: KeptBook.Report]) {
         for (id, report) in news where books[id] != nil {
             count(report, id, before: reports[id])
+            tell(report, id, before: reports[id])
             reports[id] = report
             for name in assignments.replicas(of: id) {
                 if let assignment = assignments.replicas[name] { show(assignment) }
             }
         }
-    }
-
-    private func count(_ report: KeptBook.Report, _ id: BookID, before: KeptBook.Report?) {
-        let labels = ["exchange": id.venue, "market": id.market]
-        metrics.gauge(
-            "fathom_worker_book_synchronized", help: "Whether the book may be served", labels: labels
-        )
-        .set(report.phase == .synchronized ? 1 : 0)
-        guard before?.phase == .synchronized, report.phase != .synchronized else { return }
-        metrics.counter(
-            "fathom_worker_resyncs_total", help: "Losses of synchronisation, by reason",
-            labels: ["exchange": id.venue, "reason": report.reason.rawValue]
-        ).add()
     }
 
     private func show(_ assignment: Assignment) {
@@ -158,42 +159,15 @@ actor ReplicaKeeper {
             status.reason = report.reason
             status.message = report.message
             status.restarts = report.restarts
+            status.lastAudit = report.lastAudit.map(ReplicaAudit.init)
             if report.phase == .synchronized, let standing = report.standings[assignment.depth] {
-                tell(standing, of: assignment, in: &status)
+                Self.tell(standing, of: assignment, in: &status)
             }
         }
         let before = statuses[assignment.replica]
         status.since = before?.phase == status.phase ? before?.since : Timestamp.now.description
         statuses[assignment.replica] = status
         queue.set(status, for: assignment.replica)
-    }
-
-    /// A book that is served may still show less than this replica asks for.
-    private func tell(
-        _ standing: DepthPolicy.Standing, of assignment: Assignment, in status: inout DepthCacheReplicaStatus
-    ) {
-        switch standing {
-        case .full: return
-        case .shallow:
-            status.reason = .shallow
-            status.message = "the best levels are served; the snapshot of \(assignment.depth) is on its way"
-        case .below(let limit):
-            status.reason = .coverageBelowDepth
-            let venue = assignment.book?.venue ?? assignment.exchange
-            status.message =
-                "fewer than \(assignment.depth) levels per side are covered; "
-                + (limit <= assignment.depth
-                    ? "\(venue) hands out no more than \(limit)"
-                    : "the snapshots of \(limit) from \(venue) do not keep up")
-        }
-    }
-
-    private func showPhases() {
-        for phase in ReplicaPhase.allCases {
-            let count = books.keys.count { (reports[$0]?.phase ?? .pending) == phase }
-            metrics.gauge("fathom_worker_books", help: "Books by phase", labels: ["phase": phase.rawValue])
-                .set(count)
-        }
     }
 
     func nextWrite() -> (name: String, status: DepthCacheReplicaStatus)? { queue.take(now: clock.now) }

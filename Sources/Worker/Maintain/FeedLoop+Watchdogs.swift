@@ -1,0 +1,113 @@
+import Binance
+import Books
+import DepthCacheAPI
+import Synchronization
+import Telemetry
+
+/// What makes a book unbelievable though its chain is whole; `docs/watchdogs.md` lists all of them.
+extension FeedLoop {
+    /// A stream that has been silent for so long makes us ask whether its market still trades.
+    static let silenceBeforeStatus: Duration = .seconds(60)
+    /// So often is that asked for one book.
+    static let statusInterval: Duration = .seconds(300)
+
+    // MARK: Late feeds and clocks
+
+    /// Compares an event's time with the exchange's clock.
+    func watchLateness(_ duty: BookDuty, eventTime: Int64, _ arrival: Arrival) {
+        let offset = duty.venue.clockOffset.load(ordering: .relaxed)
+        guard duty.lateness.saw(arrival.wallMilliseconds + offset - eventTime) else { return }
+        if let fault = duty.lateness.fault {
+            endFresh(duty, "\(fault.rawValue): the stream cannot be believed")
+            suspend(duty, fault)
+        } else {
+            duty.book.state.withLock { $0.note = nil }
+            resume(duty)
+        }
+        report(duty)
+    }
+
+    private func suspend(_ duty: BookDuty, _ fault: OutOfSyncReason) {
+        let seconds = abs(duty.lateness.lateness) / 1000
+        let words =
+            fault == .feedLate
+            ? "events arrive \(seconds) s after the exchange says that they happened"
+            : "events are \(seconds) s ahead of the exchange's own clock"
+        duty.book.state.withLock { state in
+            state.book.suspend(fault)
+            state.note = KeptBook.Note(reason: Reason(rawValue: fault.rawValue), message: words)
+        }
+    }
+
+    /// A book that has just come back is still not believed while what made it unbelievable lasts.
+    func doubtAgain(_ duty: BookDuty) {
+        if let fault = duty.lateness.fault { suspend(duty, fault) }
+        guard duty.isMute, let id = liveID(duty) else { return }
+        duty.doubtedID = id
+        duty.unprovenSince = clock.now
+        duty.book.state.withLock { state in
+            state.book.suspend(.streamSilent)
+            state.note = KeptBook.Note(
+                reason: .feedSilent, message: "waits for the first event of a stream that had died")
+        }
+    }
+
+    /// Makes the book readable again, if nothing else speaks against it.
+    func resume(_ duty: BookDuty) {
+        guard !duty.isStalled, duty.doubtedID == nil, duty.lateness.fault == nil else { return }
+        duty.book.state.withLock { $0.book.resume() }
+    }
+
+    /// Reads the exchange's clock where events can be compared with it.
+    func readClocks() {
+        var read: Set<ObjectIdentifier> = []
+        for duty in duties.values where read.insert(ObjectIdentifier(duty.venue)).inserted {
+            let offset = duty.venue.desk.clockOffset
+            duty.venue.clockOffset.store(offset, ordering: .relaxed)
+            duty.venue.clockOffsetGauge.set(Double(offset) / 1000)
+        }
+    }
+
+    // MARK: Markets that stop trading
+
+    /// A stream may be silent because its market has closed.
+    func watchMarket(_ duty: BookDuty, _ now: Duration) {
+        guard now - duty.lastSpoke >= Self.silenceBeforeStatus, duty.nextStatus <= now, duty.book.reach != nil
+        else { return }
+        askStatus(duty, now)
+    }
+
+    func askStatus(_ duty: BookDuty, _ now: Duration) {
+        duty.nextStatus = now + Self.statusInterval
+        order(.status, limit: 0, after: .zero, duty) { owner, duty, outcome in
+            switch outcome {
+            case .status(let isTrading) where !isTrading: owner.closed(duty)
+            default: return
+            }
+        }
+    }
+
+    private func closed(_ duty: BookDuty) {
+        let now = clock.now
+        guard now - duty.lastSpoke >= Self.silenceBeforeProbe else { return }
+        endFresh(duty, "the market does not trade")
+        forgetDoubt(duty)
+        duty.nextRevival = now + .seconds(60)
+        let market = duty.book.id.market
+        duty.book.state.withLock { state in
+            state.book.fail(.marketNotTrading)
+            state.note = KeptBook.Note(
+                reason: .marketNotTrading, message: "the exchange lists \(market) as not trading")
+        }
+        report(duty)
+    }
+
+    // MARK: Snapshots that are newer than a silent stream
+
+    /// Whether what a probe showed is what we have, although its id is newer: ids of some exchanges count all markets.
+    func shows(_ snapshot: BookSnapshot, _ duty: BookDuty) -> Bool {
+        duty.book.state.withLock { state in
+            state.book.shows(snapshot)
+        }
+    }
+}
