@@ -79,7 +79,9 @@ let package = Package(
         tests("K8sClientTests", ["K8sClient", "Transport", "Telemetry", "YAML"]),
         tests("DepthCacheAPITests", ["DepthCacheAPI", "K8sClient", "YAML", "Books"]),
         tests("BinanceTests", ["Binance", "Books", "YAML", "Transport", "FuzzChecks"]),
-        tests("ControllerTests", ["Controller", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry"]),
+        tests(
+            "ControllerTests",
+            ["Controller", "Binance", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry"]),
         tests(
             "WorkerTests",
             ["Worker", "Binance", "Books", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry"]),

@@ -8,6 +8,9 @@ package struct ExchangeClock: Sendable, Equatable {
     /// No exchange's clock is believed to be further off than a day.
     private static let most: Int64 = 86_400_000
 
+    /// Drift widens the bounds up to this.
+    private static let widest: Int64 = 1500
+
     private var least: Int64 = -most
     private var greatest: Int64 = most
     private var observedAt: Int64?
@@ -20,8 +23,13 @@ package struct ExchangeClock: Sendable, Equatable {
     /// How far the exchange's clock is ahead of ours: the value nearest to 0 that fits all replies.
     package var offsetMilliseconds: Int64 { min(max(0, least), greatest) }
 
-    /// The time at the exchange.
+    /// The time at the exchange, by our best knowledge.
     package func time(_ now: Int64) -> Int64 { now + offsetMilliseconds }
+
+    /// Between which two times the time at the exchange is; our own time while nothing is known.
+    package func bounds(_ now: Int64) -> ClosedRange<Int64> {
+        isKnown ? now + least...now + greatest : now...now
+    }
 
     /// Takes in a reply: what it said, of which precision, and between which two times of ours it was made.
     package mutating func observe(told: Int64, precision: Int64, sent: Int64, received: Int64) {
@@ -31,8 +39,10 @@ package struct ExchangeClock: Sendable, Equatable {
             let drift = max(0, received - observedAt) / 60_000 * Self.driftPerMinute
             // Whole minutes only, so that small steps do not round the drift away.
             if drift > 0 || received < observedAt {
-                least -= drift
-                greatest += drift
+                // However long nothing was heard: clocks are kept in time, and some certainty must remain to ask again.
+                let growth = min(drift, max(0, (Self.widest - (greatest - least)) / 2))
+                least -= growth
+                greatest += growth
                 self.observedAt = received
             }
         } else {

@@ -22,6 +22,8 @@ package struct RequestWeight: Sendable {
 
     /// Our clock and the exchange's differ: nothing is sent this long before and after a minute ends.
     package static let guardMilliseconds: Int64 = 500
+    /// How long a request may be on its way beyond what is not known of the exchange's clock.
+    private static let travelMilliseconds: Int64 = 100
     /// The part of the limit that all workers together may use, in percent.
     package static let usablePercent = 85
     /// The part of the limit, in percent, that all workers together may use without a grant.
@@ -49,6 +51,7 @@ package struct RequestWeight: Sendable {
     private var inFlight = 0
     private var isTried = false
     private var isAnswered = false
+    private var hasEverAnswered = false
     /// Nothing may be sent before this.
     package private(set) var blockedUntil: Int64 = .min
     package private(set) var isBanned = false
@@ -86,7 +89,9 @@ package struct RequestWeight: Sendable {
         isBanned = false
         roll(now)
         let time = clock.time(now)
-        guard Self.isInside(time) else { return .wait(milliseconds: Self.millisecondsToNextMinute(time)) }
+        guard certainMinute(now) == minute else {
+            return .wait(milliseconds: min(Self.millisecondsToNextMinute(time), 1000))
+        }
         let allowance = Self.allowance(limitPerMinute)
         guard spent + weight <= authority(urgency, time) || (!isShared && spent == 0),
             header + inFlight + weight <= allowance || inFlight + header == 0
@@ -118,6 +123,7 @@ package struct RequestWeight: Sendable {
     ) {
         roll(now)
         inFlight = max(0, inFlight - reservation.weight)
+        hasEverAnswered = hasEverAnswered || usedWeight != nil
         // A reply to a request of the minute before may tell of that minute.
         if reservation.minute == minute {
             isAnswered = true
@@ -134,6 +140,11 @@ package struct RequestWeight: Sendable {
     /// Takes in the time that a reply told, in its `Date` header.
     package mutating func observe(date: String?, sent: Int64, received: Int64) {
         clock.observe(date: date, sent: sent, received: received)
+    }
+
+    /// Takes in an exact time that a reply told.
+    package mutating func observe(told: Int64, precision: Int64 = 1, sent: Int64, received: Int64) {
+        clock.observe(told: told, precision: precision, sent: sent, received: received)
     }
 
     /// Sends nothing before `time` by our clock.
@@ -154,11 +165,23 @@ package struct RequestWeight: Sendable {
         if granted == minute { self.granted = max(self.granted, Self.believed(weight)) }
     }
 
+    /// Whether the exchange's clock has been seen, so that `minute` is the exchange's.
+    package var isTimeKnown: Bool { clock.isKnown || hasEverAnswered }
+
+    /// The minute for which a request surely counts that is sent now; nil close to a minute's end.
+    private func certainMinute(_ now: Int64) -> Int64? {
+        let (time, bounds) = (clock.time(now), clock.bounds(now))
+        let current = Self.minute(time)
+        let isCertain =
+            Self.isInside(time) && Self.minute(bounds.lowerBound - Self.travelMilliseconds) == current
+            && Self.minute(bounds.upperBound + Self.travelMilliseconds) == current
+        return isCertain ? current : nil
+    }
+
     /// Goes on to the exchange's minute, if that has surely begun.
     package mutating func roll(_ now: Int64) {
-        let current = Self.minute(clock.time(now) - Self.guardMilliseconds)
         // Backwards too: the clock may have been known badly. A long way only, lest a minute be spent twice.
-        guard current > minute || current < minute - 1 else { return }
+        guard let current = certainMinute(now), current > minute || current < minute - 1 else { return }
         minute = current
         spent = inFlight
         settled = 0

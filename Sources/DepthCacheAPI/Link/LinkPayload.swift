@@ -4,6 +4,8 @@ package enum LinkMessageKind {
     package static let bookAnswer: UInt8 = 17
     package static let bookCopyRequest: UInt8 = 18
     package static let bookCopy: UInt8 = 19
+    package static let weightGrant: UInt8 = 20
+    package static let weightReport: UInt8 = 21
 }
 
 /// Why a link payload could not be read.
