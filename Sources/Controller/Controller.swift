@@ -20,6 +20,7 @@ private struct Controller: Sendable {
     private let http: HTTPClient
     private let exchanges: ExchangeDirectory
     private let watch: ClusterWatch
+    private let keys: LinkKeyFile?
     private let log = Log("controller")
 
     init(_ configuration: ControllerConfiguration) throws {
@@ -30,6 +31,7 @@ private struct Controller: Sendable {
         client = KubernetesClient(configuration: access, http: http)
         exchanges = try Self.exchanges(configuration.exchangesFile)
         watch = ClusterWatch(client: client)
+        keys = try configuration.linkKeyFile.map { path in try LinkKeyFile(path: path) }
     }
 
     private static func exchanges(_ file: String?) throws -> ExchangeDirectory {
@@ -56,7 +58,7 @@ private struct Controller: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await watch.run() }
             group.addTask { try await reportHealth() }
-            group.addTask { try await leadership.run { try await lead() } }
+            group.addTask { try await leadership.run { try await lead(loop) } }
             defer { group.cancelAll() }
             while let _ = try await group.next() { return }
         }
@@ -72,16 +74,17 @@ private struct Controller: Sendable {
     }
 
     /// What the leader does: one pass after every change, and one a second for what only time changes.
-    private func lead() async throws {
+    private func lead(_ loop: EventLoop) async throws {
         try await watch.waitUntilSynced()
         let events = EventRecorder(
             client: client, component: "fathom-controller", instance: configuration.identity)
         let reconciler = Reconciler(
             writer: KubernetesWriter(client: client, events: events), check: SpecCheck(exchanges).violations,
             metrics: metrics)
+        let desk = GrantDesk(exchanges: exchanges, metrics: metrics) { MarketPublisher.wallMilliseconds }
         let publisher = MarketPublisher(
             client: client, http: http, exchanges: exchanges, interval: configuration.marketsInterval,
-            metrics: metrics)
+            budget: desk, metrics: metrics)
         let (wakeups, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
@@ -99,8 +102,48 @@ private struct Controller: Sendable {
                         watch.caches.objects.values.map(\.spec.exchange))
                 }
             }
+            group.addTask { try await grant(desk, loop) }
             group.addTask { try await reconcile(reconciler, wakeups) }
             while let _ = try await group.next() { return }
+        }
+    }
+
+    /// Divides the exchanges' request weight among the workers.
+    private func grant(_ desk: GrantDesk, _ loop: EventLoop) async throws {
+        let groups = EgressGroups(client: client)
+        let workers: @Sendable () async -> [GrantLinks.Worker] = {
+            var members: [WeightPlanner.Member] = []
+            var reachable: [GrantLinks.Worker] = []
+            for record in watch.leases.objects.values.compactMap({ WorkerRecord($0) }) {
+                // Also a worker that seems lost may be alive and spend what it was granted.
+                guard let incarnation = record.incarnation else { continue }
+                members.append(
+                    WeightPlanner.Member(id: incarnation, group: await groups.group(node: record.node)))
+                if let endpoint = record.endpoint {
+                    reachable.append(
+                        GrantLinks.Worker(uid: record.uid, incarnation: incarnation, endpoint: endpoint))
+                }
+            }
+            await desk.setMembers(members, ownGroup: await groups.group(node: configuration.node))
+            return reachable
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await groups.run() }
+            group.addTask {
+                guard let keys else {
+                    log.warning("No link key file: request weight is not shared out")
+                    while true {
+                        _ = await workers()
+                        try await Task.sleep(for: .seconds(1))
+                    }
+                }
+                let identity = LinkIdentity(
+                    role: .controller, name: configuration.identity, uid: configuration.uid,
+                    incarnation: Digest.hex(try Digest.random(8)))
+                await GrantLinks(desk: desk, loop: loop, identity: identity, keys: keys.keys).run(
+                    workers: workers)
+            }
+            try await group.waitForAll()
         }
     }
 

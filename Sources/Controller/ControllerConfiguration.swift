@@ -11,6 +11,11 @@ package struct ControllerConfiguration: Sendable {
     package var port: Int = 42079
     /// YAML file that overrides the built-in exchange table.
     package var exchangesFile: String?
+    /// File with the key of the links to workers; without it nothing is granted, and workers live on their free share.
+    package var linkKeyFile: String?
+    /// The uid of this controller's pod, and the node it runs on.
+    package var uid: String = ""
+    package var node: String = ""
     /// Exchanges whose markets are published even while no DepthCache names them.
     package var alwaysPublishedExchanges: [String] = ["binance.com"]
     /// Written with the port in use once the server listens.

@@ -45,6 +45,27 @@ final class ControllerMetrics: Sendable {
             labels: ["exchange": exchange])
     }
 
+    /// How one minute's request weight is divided.
+    func weight(_ facts: WeightPlanner.Facts) {
+        func gauge(_ name: String, _ help: String, _ more: [String: String] = [:]) -> Gauge {
+            registry.gauge(
+                name, help: help,
+                labels: ["pool": facts.pool, "group": facts.group].merging(more) { $1 })
+        }
+        gauge("fathom_weight_limit", "Request weight that the exchange allows an address in a minute.")
+            .set(facts.limit)
+        gauge("fathom_weight_granted", "Request weight granted for this minute.").set(facts.granted)
+        gauge("fathom_weight_used", "Request weight used of this minute, as reported.").set(facts.spent)
+        gauge("fathom_weight_strangers", "Request weight that others behind the address used of this minute.")
+            .set(facts.strangers)
+        for (urgency, orders) in zip(["first", "depth", "other"], facts.waiting) {
+            gauge(
+                "fathom_weight_waiting_orders", "Requests that wait for weight, by urgency.",
+                ["urgency": urgency]
+            ).set(orders)
+        }
+    }
+
     func passed(_ seen: Observation) {
         passes.add()
         depthCaches.set(seen.caches.count)

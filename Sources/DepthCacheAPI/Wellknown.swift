@@ -23,6 +23,8 @@ package enum LabelKey {
     package static let depthCache = "fathom.dev/depthcache"
     package static let draining = "fathom.dev/draining"
     package static let accountGroup = "fathom.dev/account-group"
+    /// On a Node: which of them reach the exchanges from one address; nodes without it are one group.
+    package static let egressGroup = "fathom.dev/egress-group"
     package static let applicationName = "app.kubernetes.io/name"
     package static let applicationComponent = "app.kubernetes.io/component"
 }

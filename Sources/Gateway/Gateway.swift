@@ -33,35 +33,3 @@ package func runGateway(_ configuration: GatewayConfiguration) async throws {
         await runtime.stop(grace: .seconds(2))
     }.value
 }
-
-/// The file with the link's key as hexadecimal digits and, on a second line, the previous key; read again when it changes.
-struct LinkKeyFile: Sendable {
-    let keys: @Sendable () -> LinkKeys
-
-    init(path: String) throws {
-        let last = Guarded(try Self.read(path))
-        keys = {
-            guard let new = try? Self.read(path) else { return last.withLock { $0 } }
-            last.withLock { $0 = new }
-            return new
-        }
-    }
-
-    private static func read(_ path: String) throws -> LinkKeys {
-        let problem = TransportError(
-            "expected hexadecimal digits in the link key file \(path)", source: .ours)
-        let text: String
-        do {
-            text = try String(contentsOf: URL(filePath: path), encoding: .utf8)
-        } catch {
-            throw TransportError("cannot read the link key file \(path): \(error)", source: .ours)
-        }
-        var keys: [[UInt8]] = []
-        for line in text.split(whereSeparator: \.isWhitespace) {
-            guard let key = Digest.bytes(hex: line) else { throw problem }
-            keys.append(key)
-        }
-        guard let current = keys.first, current.count >= 16 else { throw problem }
-        return LinkKeys(current: current, previous: keys.dropFirst().first)
-    }
-}

@@ -43,16 +43,18 @@ final class Worker: Sendable {
         client = KubernetesClient(configuration: access, http: try HTTPClient())
         events = EventRecorder(client: client, component: "fathom-worker", instance: configuration.name)
         let exchanges = try Self.exchanges(configuration.exchangesFile)
-        let keys = try configuration.linkKeyFile.map { path in try LinkKeyFile(path: path, clock: clock) }
+        let keys = try configuration.linkKeyFile.map { path in try LinkKeyFile(path: path) }
         guard let keys else { throw WorkerError("expected a link key file (--link-key-file)") }
         let identity = LinkIdentity(
             role: .worker, name: configuration.name, uid: configuration.uid, incarnation: incarnation)
         serverLoop = try EventLoop(name: "serve")
         peers = PeerWatch(
-            client: client, namespace: configuration.namespace, identity: identity, keys: { keys.keys },
+            client: client, namespace: configuration.namespace, identity: identity, keys: keys.keys,
             loop: serverLoop, exchanges: exchanges, clock: clock, metrics: metrics)
-        let venues = try Self.venues(exchanges, peers.desk, clock, metrics)
+        let (venues, pools) = try Self.venues(exchanges, peers.desk, clock, metrics)
         self.venues = venues
+        let weights = WeightEndpoint(pools: pools, clock: clock, metrics: metrics)
+        weights.start()
         loops = try (0..<max(1, configuration.loopCount)).map { [board] index in
             FeedLoop(
                 loop: try EventLoop(name: "feed-\(index)"), clock: clock, board: board,
@@ -67,13 +69,13 @@ final class Worker: Sendable {
             DepthCacheReplica.self, client: client, namespace: configuration.namespace,
             selector: Selector(labels: [LabelKey.worker: configuration.uid]))
         links = LinkServer(
-            identity: identity, keys: { keys.keys },
+            identity: identity, keys: keys.keys,
             handler: LinkEndpoint(
                 books: BookEndpoint(directory: directory, clock: clock, metrics: metrics),
                 copies: CopyEndpoint(
                     incarnation: incarnation, directory: directory, clock: clock, metrics: metrics
-                ) { book in venues.first { $0.exchange.name == book.venue }?.source.isComing(book) ?? false })
-        )
+                ) { book in venues.first { $0.exchange.name == book.venue }?.source.isComing(book) ?? false },
+                weights: weights))
         do {
             server = try HTTPServer(
                 HTTPServerConfiguration(host: configuration.listenAddress, port: configuration.port),
@@ -100,17 +102,25 @@ final class Worker: Sendable {
     /// One venue for each exchange that has books of its own; exchanges of one pool share its weight.
     private static func venues(
         _ exchanges: ExchangeDirectory, _ peers: PeerDesk, _ clock: WorkerClock, _ metrics: MetricRegistry
-    ) throws -> [Venue] {
-        var pools: [String: Guarded<RequestWeight>] = [:]
+    ) throws -> ([Venue], [WeightPool]) {
         let http = try HTTPClient(connectionsPerHost: SnapshotDesk.parallelRequests)
-        return exchanges.all.filter { $0.marketDataName == $0.name }.map { exchange in
-            let weight =
-                pools[exchange.weightPool] ?? Guarded(RequestWeight(limitPerMinute: exchange.weightPerMinute))
-            pools[exchange.weightPool] = weight
-            let desk = SnapshotDesk(
-                exchange: exchange, http: http, weight: weight, clock: clock, metrics: metrics)
-            return Venue(exchange: exchange, desk: desk, peers: peers, metrics: metrics)
+        let own = exchanges.all.filter { $0.marketDataName == $0.name }
+        var venues: [Venue] = []
+        let pools = Dictionary(grouping: own, by: \.weightPool).sorted { $0.key < $1.key }.map {
+            name, exchanges in
+            let limit = exchanges.map(\.weightPerMinute).min() ?? 0
+            let weight = Guarded(RequestWeight(limitPerMinute: limit, isShared: true))
+            let desks = exchanges.map { exchange in
+                SnapshotDesk(
+                    exchange: exchange, http: http, weight: weight, clock: clock,
+                    desksOfPool: exchanges.count, metrics: metrics)
+            }
+            venues += zip(exchanges, desks).map {
+                Venue(exchange: $0, desk: $1, peers: peers, metrics: metrics)
+            }
+            return WeightPool(name: name, weight: weight, desks: desks)
         }
+        return (venues, pools)
     }
 
     /// Serves until cancelled, or until a later start of the same worker has taken the Lease.

@@ -64,3 +64,9 @@ package struct WorkerConfiguration: Sendable {
         return lines
     }
 }
+
+/// Why a worker could not start or go on.
+package struct WorkerError: Error, Equatable, CustomStringConvertible {
+    package let description: String
+    init(_ description: String) { self.description = description }
+}

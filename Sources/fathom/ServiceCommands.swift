@@ -49,7 +49,7 @@ enum ControllerCommand: Command {
             .value("host", "address", default: "127.0.0.1", help: "Where health and metrics listen."),
             .value("port", "n", default: "42079", help: "Their port; 0 takes a free one."),
         ] + SharedFlags.identity("controller") + SharedFlags.cluster + SharedFlags.exchanges
-            + SharedFlags.logging)
+            + SharedFlags.linkKey + SharedFlags.logging)
 
     static func run(_ arguments: ParsedArguments) async throws {
         try configureLog(arguments)
@@ -60,6 +60,9 @@ enum ControllerCommand: Command {
         configuration.host = arguments.string("host") ?? configuration.host
         configuration.port = try arguments.port("port") ?? configuration.port
         configuration.exchangesFile = arguments.string("exchanges")
+        configuration.linkKeyFile = arguments.string("link-key-file")
+        configuration.uid = arguments.string("uid") ?? configuration.identity
+        configuration.node = arguments.string("node") ?? ""
         try await runController(configuration)
     }
 }

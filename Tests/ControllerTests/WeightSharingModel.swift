@@ -55,6 +55,8 @@ struct WeightSharingModel {
     /// What of ours nobody could have prevented: late requests, and the one by which a worker that just started learns how things stand.
     var excused: [Int64: Int] = [:]
     var strangers: [Int64: Int] = [:]
+    /// How many workers started.
+    var starts: [Int64: Int] = [:]
     var highest: [Int64: Int] = [:]
     var refusals = 0
     var done = [0, 0, 0]
@@ -137,6 +139,7 @@ struct WeightSharingModel {
         strangers[minute, default: 0] += strangersPerSecond / 10
         for index in workers.indices where happens(faults.restarts) {
             workers[index] = newWorker(index, start: workers[index].start + 1)
+            starts[minute, default: 0] += 1
         }
         guard let last = leaders.indices.last, happens(faults.pauses) else { return }
         let pause = Int64.random(in: 100...25_000, using: &random)

@@ -19,14 +19,16 @@ actor MarketPublisher {
     private let http: HTTPClient
     private let exchanges: ExchangeDirectory
     private let interval: Duration
+    private let budget: GrantDesk
     private let metrics: ControllerMetrics
     private let log = Log("markets")
     private var targets: [String: Target] = [:]
 
     init(
         client: KubernetesClient, http: HTTPClient, exchanges: ExchangeDirectory, interval: Duration,
-        metrics: ControllerMetrics
+        budget: GrantDesk, metrics: ControllerMetrics
     ) {
+        self.budget = budget
         self.client = client
         self.http = http
         self.exchanges = exchanges
@@ -75,17 +77,7 @@ actor MarketPublisher {
     }
 
     private func publish(_ exchange: Exchange) async throws -> Int {
-        var request = HTTPClientRequest(
-            method: "GET", url: exchange.exchangeInfoRequest().url,
-            tls: TLSClientSettings(authorityFile: exchange.caFile))
-        request.timeout = .seconds(20)
-        let response = try await http.send(request)
-        guard response.status == 200 else {
-            throw RequestFailure(
-                status: response.status, retryAfter: response.headers.value(of: "retry-after"),
-                body: response.body, nowMilliseconds: Int64(Date.now.timeIntervalSince1970 * 1000))
-        }
-        let info = try ExchangeInfo(parsing: response.body)
+        let info = try await fetch(exchange)
         guard !info.markets.isEmpty else {
             throw ControllerError("\(exchange.name): exchangeInfo lists no markets")
         }
@@ -96,6 +88,51 @@ actor MarketPublisher {
         for configMap in list.configMaps(namespace: client.namespace) { try await write(configMap) }
         return list.markets.count
     }
+
+    /// Reads `exchangeInfo` within the budget, and tells the budget what it says of the limit.
+    private func fetch(_ exchange: Exchange) async throws -> ExchangeInfo {
+        let asked = exchange.exchangeInfoRequest()
+        let reservation = try await reservation(exchange, asked.weight)
+        var request = HTTPClientRequest(
+            method: "GET", url: asked.url, tls: TLSClientSettings(authorityFile: exchange.caFile))
+        request.timeout = .seconds(20)
+        let sent = Self.wallMilliseconds
+        let response: HTTPClientResponse
+        do { response = try await http.send(request) } catch {
+            await budget.observe(exchange, reservation, nil)
+            throw error
+        }
+        var reply = GrantDesk.Reply(
+            usedWeight: RequestWeight.usedWeight { response.headers.value(of: $0) },
+            date: response.headers.value(of: "date"), sent: sent)
+        do {
+            guard response.status == 200 else {
+                let failure = RequestFailure(
+                    status: response.status, retryAfter: response.headers.value(of: "retry-after"),
+                    body: response.body, nowMilliseconds: Self.wallMilliseconds)
+                reply.failure = failure
+                throw failure
+            }
+            let info = try ExchangeInfo(parsing: response.body)
+            (reply.serverTime, reply.limit) = (info.serverTime, info.weightPerMinute)
+            await budget.observe(exchange, reservation, reply)
+            return info
+        } catch {
+            await budget.observe(exchange, reservation, reply)
+            throw error
+        }
+    }
+
+    private func reservation(_ exchange: Exchange, _ weight: Int) async throws -> RequestWeight.Reservation {
+        let end = ContinuousClock.now + .seconds(15)
+        while ContinuousClock.now < end {
+            if let reservation = await budget.reserve(exchange, weight: weight) { return reservation }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        throw ControllerError("\(exchange.name): no request weight is left for exchangeInfo")
+    }
+
+    static var wallMilliseconds: Int64 { Int64(Date.now.timeIntervalSince1970 * 1000) }
 
     private func write(_ configMap: ConfigMap) async throws {
         let known: ConfigMap? = try await client.find(ConfigMap.self, configMap.metadata.name ?? "")

@@ -91,7 +91,7 @@ package enum BookCopyAnswer: Equatable, Sendable {
 }
 
 extension PayloadReader {
-    fileprivate mutating func flag(_ field: StaticString) throws(LinkPayloadError) -> Bool {
+    mutating func flag(_ field: StaticString) throws(LinkPayloadError) -> Bool {
         switch try byte(field) {
         case 0: return false
         case 1: return true

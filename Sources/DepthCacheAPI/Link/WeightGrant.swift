@@ -102,10 +102,4 @@ extension PayloadReader {
         }
         return value
     }
-
-    mutating func flag(_ field: StaticString) throws(LinkPayloadError) -> Bool {
-        let byte = try byte(field)
-        guard byte <= 1 else { throw LinkPayloadError("expected \(field) 0 or 1, was \(byte)") }
-        return byte == 1
-    }
 }

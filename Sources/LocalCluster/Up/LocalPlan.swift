@@ -46,7 +46,7 @@ final class LocalPlan: Sendable {
             ["apiserver", "--data-dir", directory, "--host", host, "--port", "\(ports.kubernetes)"] + lifeline
         }
         let key = ["--link-key-file", linkKeyFile]
-        controller = member("controller", "fathom-controller-0", ports.controller)
+        controller = member("controller", "fathom-controller-0", ports.controller, key)
         gateway = member(
             "gateway", "fathom-gateway-0", ports.gateway, health: ports.gatewayHealth,
             key + ["--health-port", "\(ports.gatewayHealth)"])

@@ -20,6 +20,9 @@ struct SnapshotOrder: Sendable {
         /// A served book that is compared with the exchange's.
         case audit
 
+        /// How far it stands behind in the queue for weight: first copies, depth, all else.
+        var urgency: Int { isFirstCopy ? 0 : self == .deepen ? 1 : 2 }
+
         /// Whether a book is dark, or doomed, until this is answered.
         var isFirstCopy: Bool { self <= .status }
 
@@ -64,6 +67,9 @@ final class SnapshotDesk: Sendable {
         /// What the rationed purposes may spend.
         var rations: [SnapshotOrder.Purpose: WeightRation]
         var answeredAt: Duration = .zero
+        /// Whether the most urgent order has just been refused for want of weight.
+        var lacksWeight = false
+        var onLack: @Sendable () -> Void = {}
     }
 
     let exchange: Exchange
@@ -75,19 +81,23 @@ final class SnapshotDesk: Sendable {
     private let wake: AsyncStream<Void>.Continuation
     private let weightGauge: Gauge
 
-    /// `weight` is shared by the exchanges of one pool.
+    private let desksOfPool: Int
+
+    /// `weight` is shared by the `desksOfPool` exchanges of one pool.
     init(
         exchange: Exchange, http: HTTPClient, weight: Guarded<RequestWeight>, clock: WorkerClock,
-        metrics: MetricRegistry
+        desksOfPool: Int = 1, metrics: MetricRegistry
     ) {
         self.exchange = exchange
+        self.desksOfPool = max(1, desksOfPool)
         self.http = http
         self.clock = clock
         self.weight = weight
         let limit = exchange.weightPerMinute
         state = Guarded(
             State(rations: [
-                .probe: WeightRation(perMinute: limit / 10), .audit: WeightRation(perMinute: limit / 50),
+                .probe: WeightRation(perMinute: Double(limit) / 10),
+                .audit: WeightRation(perMinute: Double(limit) / 50),
             ]))
         (signal, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         weightGauge = metrics.gauge(
@@ -127,6 +137,8 @@ final class SnapshotDesk: Sendable {
                         self.wake.yield()
                     }
                 }
+                let onLack = state.withLock { $0.lacksWeight ? $0.onLack : nil }
+                onLack?()
                 if let wait = waitForNext() {
                     group.addTask {
                         do { try await Task.sleep(for: wait) } catch { return }
@@ -146,6 +158,34 @@ final class SnapshotDesk: Sendable {
     /// The orders that wait.
     var waiting: [SnapshotOrder] { state.withLock { $0.orders } }
 
+    /// Whether an order was refused for want of weight, and has not gone since.
+    var lacksWeight: Bool { state.withLock { $0.lacksWeight } }
+
+    /// Calls `action` whenever an order lacks weight.
+    func onLack(_ action: @escaping @Sendable () -> Void) { state.withLock { $0.onLack = action } }
+
+    /// Looks again at what may go.
+    func weightChanged() { wake.yield() }
+
+    /// What would go out now if there were weight for it, by urgency.
+    func demands() -> [WeightReport.Demand] {
+        let now = clock.now
+        return state.withLock { state in
+            var demands = [WeightReport.Demand](repeating: WeightReport.Demand(), count: 3)
+            var rations = state.rations
+            for order in state.orders where order.notBefore <= now {
+                if rations[order.purpose]?.hasRoom(now: now) == false { continue }
+                let weight = request(for: order).weight
+                rations[order.purpose]?.take(weight, now: now)
+                let urgency = order.purpose.urgency
+                demands[urgency].weight += weight
+                demands[urgency].orders += 1
+                demands[urgency].largest = max(demands[urgency].largest, weight)
+            }
+            return demands
+        }
+    }
+
     private func request(for order: SnapshotOrder) -> RESTRequest {
         order.purpose == .status
             ? exchange.exchangeInfoRequest(market: order.market)
@@ -156,7 +196,11 @@ final class SnapshotDesk: Sendable {
     private func next() -> (SnapshotOrder, RESTRequest, RequestWeight.Reservation)? {
         let now = clock.now
         return state.withLock { state in
+            state.lacksWeight = false
             guard state.running < Self.parallelRequests else { return nil }
+            let (limit, sharers) = weight.withLock { ($0.limitPerMinute, $0.workers * desksOfPool) }
+            state.rations[.probe]?.perMinute = Double(limit) / Double(10 * sharers)
+            state.rations[.audit]?.perMinute = Double(limit) / Double(50 * sharers)
             let stopped = state.rations.filter { !$0.value.hasRoom(now: now) }
             let ready = state.orders.indices.filter {
                 state.orders[$0].notBefore <= now && stopped[state.orders[$0].purpose] == nil
@@ -171,7 +215,10 @@ final class SnapshotDesk: Sendable {
                     request.weight, order.purpose.isFirstCopy ? .first : .other,
                     nowMilliseconds: WallClock.milliseconds)
             }
-            guard case .granted(let reservation) = permission else { return nil }
+            guard case .granted(let reservation) = permission else {
+                state.lacksWeight = true
+                return nil
+            }
             state.rations[order.purpose]?.take(request.weight, now: now)
             state.orders.remove(at: index)
             state.running += 1

@@ -2,17 +2,18 @@
 ///
 /// A request may go out while anything is left, so the last one may cost more than that: it is paid back by waiting.
 struct WeightRation: Sendable {
-    private let perMinute: Int
-    /// What may be saved up for a burst.
-    private let most: Double
+    /// May change at any time.
+    var perMinute: Double
     private var left: Double
     private var filled: Duration = .zero
 
-    init(perMinute: Int) {
-        self.perMinute = max(1, perMinute)
-        most = Double(self.perMinute) / 6
-        left = most
+    init(perMinute: Double) {
+        self.perMinute = perMinute
+        left = perMinute / 6
     }
+
+    /// What may be saved up for a burst.
+    private var most: Double { perMinute / 6 }
 
     func hasRoom(now: Duration) -> Bool { level(now) > 0 }
 
@@ -22,6 +23,6 @@ struct WeightRation: Sendable {
     }
 
     private func level(_ now: Duration) -> Double {
-        min(most, left + Double(perMinute) * max(0, (now - filled) / .seconds(60)))
+        min(most, left + perMinute * max(0, (now - filled) / .seconds(60)))
     }
 }

@@ -117,15 +117,18 @@ final class CopyEndpoint: LinkRequestHandler {
 final class LinkEndpoint: LinkRequestHandler {
     private let books: BookEndpoint
     private let copies: CopyEndpoint
+    private let weights: WeightEndpoint
 
-    init(books: BookEndpoint, copies: CopyEndpoint) {
+    init(books: BookEndpoint, copies: CopyEndpoint, weights: WeightEndpoint) {
         self.books = books
         self.copies = copies
+        self.weights = weights
     }
 
     func handle(_ request: LinkRequest, _ reply: LinkReply) {
         switch request.kind {
         case LinkMessageKind.bookCopyRequest: copies.handle(request, reply)
+        case LinkMessageKind.weightGrant: weights.handle(request, reply)
         default: books.handle(request, reply)
         }
     }
