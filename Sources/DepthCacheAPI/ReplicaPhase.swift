@@ -30,6 +30,8 @@ package struct Reason: RawRepresentable, Hashable, Codable, Sendable, CustomStri
     package static let exchangeUnreachable = Reason("ExchangeUnreachable")
     package static let disconnected = Reason("Disconnected")
     package static let feedSilent = Reason("FeedSilent")
+    package static let connectionSilent = Reason("ConnectionSilent")
+    package static let streamSilent = Reason("StreamSilent")
     package static let feedBehind = Reason("FeedBehind")
     package static let gap = Reason("Gap")
     package static let regression = Reason("Regression")

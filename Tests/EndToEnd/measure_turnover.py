@@ -97,6 +97,12 @@ class Measurement:
         return self.row("serverShutdown", lambda: self.cluster.fault(None, "serverShutdown"),
                         lambda: self.workers.handovers(cause="server_shutdown", outcome="completed") >= wanted, 120)
 
+    def lose_one(self):
+        wanted = self.workers.connections + 1
+        return self.row("loss of one connection",
+                        lambda: self.cluster.fault(self.markets[0], "disconnect", count=1),
+                        lambda: self.workers.connections >= wanted, 60)
+
     def disconnect(self):
         wanted = self.workers.connections + self.open_feeds
         return self.row("hard disconnect", lambda: self.cluster.fault(None, "disconnect"),
@@ -114,7 +120,11 @@ def measure(books, feeds):
         eventually("all books are in sync", lambda: run.unsynchronized() == 0, 300, pause=0.5)
         lost = run.workers.sum("fathom_worker_feed_losses_total")
         run.open_feeds = run.workers.connections - run.workers.handovers() - lost
-        return [run.planned(), run.shutdown(), run.disconnect() or True]
+        good = [run.planned(), run.shutdown()]
+        # What a single feed loses here is no fault of the replacement.
+        good.append(run.lose_one() or feeds == 1)
+        run.disconnect()
+        return good
 
 
 def main():

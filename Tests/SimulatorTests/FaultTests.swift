@@ -96,6 +96,15 @@ struct FaultTests {
         #expect(seen.bench.engine.watchedMarkets.isEmpty)
     }
 
+    @Test func `a disconnect drops no more connections than it was told to`() throws {
+        let bench = try Bench("binance.com")
+        let wires = [RecordingWire(), RecordingWire(), RecordingWire()]
+        let sessions = try wires.map { try bench.session($0, [bench.symbol.lowercased() + "@depth@100ms"]) }
+        let request = try FaultRequest.parse(QueryString("exchange=binance.com&fault=disconnect&count=2"))
+        #expect(try bench.engine.inject(request, connections: sessions, at: bench.now).connections == 2)
+        #expect(wires.map(\.isAborted) == [true, true, false])
+    }
+
     @Test func `a halted market answers with an empty book and its status says so`() throws {
         let seen = try afflict("fault=halt")
         #expect(try seen.bench.snapshot("BTCUSDT").bids.isEmpty)

@@ -103,6 +103,10 @@ struct HandoverTests {
             #expect(other.lines.map { $0.feed === old } == [true, false])
             loop.letGo(other.book)
             #expect(other.lines.isEmpty && old.lines.count == 1 && new.lines.count == 1)
+            loop.letGo(duty.book)
+            loop.carryOut([.close(.notWanted)], new, .zero)
+            loop.carryOut([.close(.notWanted)], old, .zero)
+            #expect(loop.feeds.count == 1 && loop.feeds.first === new && !new.isStandIn)
         }
     }
 

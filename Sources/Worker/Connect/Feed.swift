@@ -76,13 +76,13 @@ final class Venue: Sendable {
         ).add()
     }
 
-    func countHandover(_ cause: FeedEnd, isComplete: Bool) {
+    func countHandover(_ cause: FeedEnd, _ outcome: Handover.Outcome) {
         metrics.counter(
             "fathom_worker_feed_handovers_total",
             help: "Connections that were to be replaced before they ended, by cause and outcome",
             labels: [
                 "exchange": exchange.name, "cause": cause.label,
-                "outcome": isComplete ? "completed" : "abandoned",
+                "outcome": outcome.rawValue,
             ]
         ).add()
     }
@@ -184,6 +184,14 @@ final class Feed {
 
 /// A connection being brought up to take another one's place.
 struct Handover {
+    enum Outcome: String {
+        case completed
+        /// Not in time: the old connection stays.
+        case abandoned
+        /// The old connection died before.
+        case forced
+    }
+
     let successor: Feed
     let cause: FeedEnd
     /// After it the old connection stays.

@@ -45,14 +45,13 @@ extension FeedLoop {
             let new = handover.successor
             if old.lines.values.allSatisfy({ isSettled($0, new, now) }) {
                 let socket = old.socket
-                old.venue.countHandover(handover.cause, isComplete: true)
-                promote(new, of: old)
+                promote(new, of: old, .completed)
                 socket?.close(reason: "\(handover.cause)")
             } else if handover.deadline <= now {
                 Self.log.warning(
                     "Feed could not be replaced in time",
                     ["exchange": old.venue.exchange.name, "reason": handover.cause.description])
-                old.venue.countHandover(handover.cause, isComplete: false)
+                old.venue.countHandover(handover.cause, .abandoned)
                 old.handover = nil
                 let socket = new.socket
                 retire(new)
@@ -77,7 +76,8 @@ extension FeedLoop {
     }
 
     /// `new` carries on alone: with all streams of `old`, or with those that are acknowledged already.
-    func promote(_ new: Feed, of old: Feed) {
+    func promote(_ new: Feed, of old: Feed, _ outcome: Handover.Outcome) {
+        if let cause = old.handover?.cause { old.venue.countHandover(cause, outcome) }
         old.handover = nil
         new.isStandIn = false
         Self.log.info(

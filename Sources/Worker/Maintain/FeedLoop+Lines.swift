@@ -111,7 +111,7 @@ extension FeedLoop {
         feed.socket = nil
         feed.generation = 0
         feed.machine.closed(now: clock.now)
-        defer { if let handover = feed.handover { promote(handover.successor, of: feed) } }
+        defer { if let handover = feed.handover { promote(handover.successor, of: feed, .forced) } }
         guard !feed.lines.isEmpty else { return }
         if wasOpen { feed.venue.countLoss(end) }
         let address = feed.venue.exchange.streamURL

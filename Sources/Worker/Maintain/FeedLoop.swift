@@ -84,7 +84,8 @@ actor FeedLoop {
             watchLines(now: now)
             tickHandovers(now: now)
         }
-        feeds.removeAll { $0.machine.isEmpty && $0.socket == nil }
+        // One that is to take another one's place goes with that.
+        feeds.removeAll { $0.machine.isEmpty && $0.socket == nil && !$0.isStandIn }
         pulse.beat(now: now)
         loop.schedule(after: Self.tickInterval) { [weak self] in self?.perform { $0.tick() } }
     }

@@ -65,7 +65,8 @@ extension ExchangeEngine {
             for connection in connections { connection.send(frame) }
             report.connections = connections.count
         case .disconnect:
-            let victims = request.symbol == nil ? connections : subscribers(of: try targets(request))
+            let all = request.symbol == nil ? connections : subscribers(of: try targets(request))
+            let victims = all.prefix(request.connectionLimit ?? all.count)
             for victim in victims { victim.drop(reason: "fault disconnect") }
             report.connections = victims.count
             report.effects = try targets(request).map(Self.standing)

@@ -27,6 +27,8 @@ struct FaultRequest: Equatable {
     var symbol: String?
     var fault: Fault
     var count = 1
+    /// How many connections a disconnect drops; nil: all.
+    var connectionLimit: Int?
     var durationMilliseconds = 10_000
     var delayMilliseconds = 2000
     var form = GarbageForm.truncated
@@ -50,6 +52,7 @@ struct FaultRequest: Equatable {
         }
         var request = FaultRequest(exchange: exchange.name, symbol: query["symbol"], fault: fault)
         if let text = query["count"] { request.count = try whole("count", text, 1...10_000) }
+        if request.fault == .disconnect, query["count"] != nil { request.connectionLimit = request.count }
         if let text = query["duration"] { request.durationMilliseconds = try seconds("duration", text) }
         if let text = query["delay"] { request.delayMilliseconds = try seconds("delay", text) }
         if let text = query["form"] {
