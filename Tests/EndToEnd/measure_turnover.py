@@ -79,8 +79,8 @@ class Measurement:
         completed, abandoned, lost, resyncs = [new - old for new, old in zip(after, before)]
         print(COLUMNS.format(name, self.feeds, self.books, completed, abandoned, lost, resyncs, load.answers,
                              len(load.failures), f"{load.longest_gap * 1000:.0f} ms", f"{seconds:.0f} s"), flush=True)
-        for failure in load.failures[:2]:
-            print("   ", str(failure)[:300])
+        for failure in load.failures[:1]:
+            print("    such as", str(failure)[:120])
         return resyncs == 0 and not load.failures and not abandoned
 
     def unsynchronized(self):
