@@ -30,6 +30,12 @@ struct Options: Sendable {
             .value("rate", "R", default: "10", help: "Events per second and symbol."),
             .value("levels", "N", default: "20", help: "Levels that an event changes."),
             .value("depth", "N", default: "1100", help: "Levels per side that a book has at least."),
+            .value(
+                "span", "PERCENT", help: "How far from the price a book reaches, instead of 12 ticks a level."
+            ),
+            .value(
+                "crowding", "E", default: "3",
+                help: "1 spreads a book's orders evenly, more crowds them at the best prices."),
             .value("drift", "T", default: "0", help: "Ticks per second that prices drift, may be negative."),
             .value("seed", "S", default: "1", help: "Seed of all random numbers."),
             .value(
@@ -66,6 +72,9 @@ struct Options: Sendable {
         engine.ratePerSecond = try Self.number(arguments, "rate", 0...10_000)
         engine.changesPerEvent = try arguments.integer("levels", in: 1...5000) ?? 20
         engine.depth = try arguments.integer("depth", in: 10...20_000) ?? 1100
+        engine.spread.percent =
+            arguments.string("span") == nil ? nil : try Self.number(arguments, "span", 0.001...50)
+        engine.spread.exponent = try Self.number(arguments, "crowding", 1...10)
         engine.driftPerSecond = try Self.number(arguments, "drift", -1_000_000...1_000_000)
         engine.seed = UInt64(try arguments.integer("seed", in: 0...Int.max) ?? 1)
         engine.pace = try Self.number(arguments, "pace", 0.001...10_000)

@@ -63,6 +63,39 @@ def manifest(market, replicas=1, name=None, **spec):
     }
 
 
+class Simulator:
+    """An exchange simulator by itself, with the file that points `fathom` to it."""
+
+    def __init__(self, *arguments):
+        self.command = [str(BINARIES / "exchange-simulator"), *map(str, arguments)]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        here = json.loads(self.process.stdout.readline())
+        self.port, self.ca_file = here["port"], here["caFile"]
+        self.context = ssl.create_default_context(cafile=self.ca_file)
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(20)
+        self.process.stdout.close()
+
+    def exchanges(self, directory, *names):
+        """Writes the override file for these exchanges and returns its path."""
+        place = f"127.0.0.1:{self.port}"
+        path = pathlib.Path(directory) / "exchanges.yaml"
+        path.write_text("".join(
+            f"{name}:\n  restBaseURL: https://{place}/{name}\n  caFile: {self.ca_file}\n  webSocketBaseURL: "
+            f"wss://{place}/{name}{'/public' if name == 'binance.com-futures' else ''}\n" for name in names))
+        return path
+
+    def get(self, path, **query):
+        url = f"https://127.0.0.1:{self.port}{path}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(url, timeout=15, context=self.context) as reply:
+            return json.loads(reply.read() or b"null")
+
+
 class Cluster:
     """`fathom up` in a directory of its own, on free ports."""
 

@@ -6,6 +6,7 @@ struct EngineSettings: Sendable {
     var ratePerSecond = 10.0
     var changesPerEvent = 20
     var depth = 1100
+    var spread = OrderSpread()
     /// Ticks per second that prices move by, on average.
     var driftPerSecond = 0.0
     var seed: UInt64 = 1
@@ -75,7 +76,7 @@ final class ExchangeEngine {
         let market = Market(
             symbol: symbol, exchange: exchange,
             source: SyntheticSource(
-                shape: .of(symbol, kind: exchange.kind), depth: settings.depth,
+                shape: .of(symbol, kind: exchange.kind), depth: settings.depth, spread: settings.spread,
                 driftPerEvent: rate > 0 ? settings.driftPerSecond / rate : 0, seed: seed),
             ratePerSecond: rate, counter: counter, seed: seed)
         market.changesPerEvent = settings.changesPerEvent

@@ -1,3 +1,5 @@
+import Glibc
+
 /// A small, fast, seeded source of random numbers, so that a run can be repeated.
 struct SeededRandom: RandomNumberGenerator, Sendable {
     private var state: UInt64
@@ -26,6 +28,12 @@ struct SeededRandom: RandomNumberGenerator, Sendable {
     mutating func skewed(_ bound: Int) -> Int {
         let unit = Double(next() >> 11) * 0x1p-53
         return min(bound - 1, Int(unit * unit * unit * Double(bound)))
+    }
+
+    /// The same with another exponent than three: 1 is even, more is nearer to zero.
+    mutating func skewed(_ bound: Int, exponent: Double) -> Int {
+        guard exponent != 3 else { return skewed(bound) }
+        return min(bound - 1, Int(pow(Double(next() >> 11) * 0x1p-53, exponent) * Double(bound)))
     }
 }
 
@@ -66,10 +74,19 @@ struct MarketShape: Sendable {
     }
 }
 
+/// How the orders of a synthetic book lie around its price.
+struct OrderSpread: Sendable {
+    /// How far from the price the last orders lie, in percent of it; nil: twelve ticks for each level of the depth.
+    var percent: Double?
+    /// 1 spreads the orders evenly, more crowds them at the best prices.
+    var exponent = 3.0
+}
+
 /// A random walk with orders around it: decides what the next event of a synthetic market changes.
 struct SyntheticSource: Sendable {
     let shape: MarketShape
     let depth: Int
+    let spread: OrderSpread
     /// Ticks that the best price moves per event, on average, on top of the random walk.
     var driftPerEvent: Double
     private var random: SeededRandom
@@ -78,7 +95,11 @@ struct SyntheticSource: Sendable {
     private var bidCeiling: Int64 = 0
     private var askFloor: Int64 = 0
 
-    init(shape: MarketShape, depth: Int, driftPerEvent: Double = 0, seed: UInt64) {
+    init(
+        shape: MarketShape, depth: Int, spread: OrderSpread = OrderSpread(), driftPerEvent: Double = 0,
+        seed: UInt64
+    ) {
+        self.spread = spread
         self.shape = shape
         self.depth = max(10, depth)
         self.driftPerEvent = driftPerEvent
@@ -88,6 +109,7 @@ struct SyntheticSource: Sendable {
     /// The range of prices that orders are spread over, in ticks.
     private var span: Int {
         let room = Int(shape.mid / shape.tick) - 10
+        if let percent = spread.percent { return max(20, min(Int(Double(room) * percent / 100), room / 2)) }
         return max(20, min(depth * 12, room / 2))
     }
 
@@ -101,8 +123,8 @@ struct SyntheticSource: Sendable {
         var bids: Set<Int64> = []
         var asks: Set<Int64> = []
         let wanted = min(depth + depth / 10 + 2, span * 3 / 4)
-        while bids.count < wanted { bids.insert(Int64(1 + random.skewed(span))) }
-        while asks.count < wanted { asks.insert(Int64(1 + random.skewed(span))) }
+        while bids.count < wanted { bids.insert(Int64(1 + random.skewed(span, exponent: spread.exponent))) }
+        while asks.count < wanted { asks.insert(Int64(1 + random.skewed(span, exponent: spread.exponent))) }
         var book = MarketBook()
         for offset in bids.sorted(by: >) { book.set(shape.mid - offset * shape.tick, quantity()) }
         for offset in asks.sorted(by: >) { book.set(-(shape.mid + offset * shape.tick), quantity()) }
@@ -147,7 +169,7 @@ struct SyntheticSource: Sendable {
 
     /// A new level at a free price on its own side of everything that the other side holds or held in this event.
     private mutating func insertion(_ isBid: Bool, _ ladder: Ladder) -> Level? {
-        let offset = Int64(random.skewed(span)) * shape.tick
+        let offset = Int64(random.skewed(span, exponent: spread.exponent)) * shape.tick
         let price = isBid ? askFloor - shape.tick - offset : bidCeiling + shape.tick + offset
         let key = isBid ? price : -price
         guard price > 0, !used.contains(key), ladder.quantity(at: key) == 0 else { return nil }
