@@ -80,6 +80,8 @@ struct OrderSpread: Sendable {
     var percent: Double?
     /// 1 spreads the orders evenly, more crowds them at the best prices.
     var exponent = 3.0
+    /// Of so many moves of the random walk one happens.
+    var calm = 1
 }
 
 /// A random walk with orders around it: decides what the next event of a synthetic market changes.
@@ -185,6 +187,7 @@ struct SyntheticSource: Sendable {
         driftDue += driftPerEvent
         var ticks = Int64(random.below(7)) - 3
         if ticks == 0 || random.below(3) == 0 { ticks = 0 }
+        if spread.calm > 1, random.below(spread.calm) != 0 { ticks = 0 }
         let drift = driftDue.rounded(.towardZero)
         driftDue -= drift
         ticks += Int64(drift)
