@@ -116,12 +116,12 @@ def main():
     parser.add_argument("--reconnects", type=int, default=10)
     parser.add_argument("--depth", type=int, default=500)
     parser.add_argument("--levels", type=int, default=8, help="levels that an event changes")
-    parser.add_argument("--drift", type=float, default=8, help="ticks per second that orders are moved by; the price moves farther, from level to level")
+    parser.add_argument("--drift", type=float, default=160, help="ticks per second")
     options = parser.parse_args()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="fathom-forensics-"))
     try:
         with Simulator("--symbols", 1, "--rate", options.rate, "--levels", options.levels, "--depth", 20_000, "--span", 30,
-                       "--crowding", 1.5, "--calm", 50, "--drift", options.drift) as simulator:
+                       "--crowding", 1.5, "--drift", options.drift) as simulator:
             return run(options, directory, simulator)
     finally:
         shutil.rmtree(directory, ignore_errors=True)

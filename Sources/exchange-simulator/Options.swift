@@ -36,7 +36,6 @@ struct Options: Sendable {
             .value(
                 "crowding", "E", default: "3",
                 help: "1 spreads a book's orders evenly, more crowds them at the best prices."),
-            .value("calm", "N", default: "1", help: "Of N moves of the price's random walk one happens."),
             .value("drift", "T", default: "0", help: "Ticks per second that prices drift, may be negative."),
             .value("seed", "S", default: "1", help: "Seed of all random numbers."),
             .value(
@@ -76,7 +75,6 @@ struct Options: Sendable {
         engine.spread.percent =
             arguments.string("span") == nil ? nil : try Self.number(arguments, "span", 0.001...50)
         engine.spread.exponent = try Self.number(arguments, "crowding", 1...10)
-        engine.spread.calm = try arguments.integer("calm", in: 1...1_000_000) ?? 1
         engine.driftPerSecond = try Self.number(arguments, "drift", -1_000_000...1_000_000)
         engine.seed = UInt64(try arguments.integer("seed", in: 0...Int.max) ?? 1)
         engine.pace = try Self.number(arguments, "pace", 0.001...10_000)

@@ -80,8 +80,6 @@ struct OrderSpread: Sendable {
     var percent: Double?
     /// 1 spreads the orders evenly, more crowds them at the best prices.
     var exponent = 3.0
-    /// Of so many moves of the random walk one happens.
-    var calm = 1
 }
 
 /// A random walk with orders around it: decides what the next event of a synthetic market changes.
@@ -114,6 +112,10 @@ struct SyntheticSource: Sendable {
         if let percent = spread.percent { return max(20, min(Int(Double(room) * percent / 100), room / 2)) }
         return max(20, min(depth * 12, room / 2))
     }
+
+    /// Whether levels go where they came, so that a book of a given span keeps its form for hours; the small books of the default
+    /// lose their best levels more often, so that their prices jump.
+    private var isStationary: Bool { spread.percent != nil }
 
     private mutating func quantity() -> Int64 {
         let size = 1 + Int64(random.skewed(200_000))
@@ -159,10 +161,11 @@ struct SyntheticSource: Sendable {
                 if isBid { bidCount += 1 } else { askCount += 1 }
                 continue
             }
-            let level = ladder.level(rank: random.skewed(ladder.count))
+            let removes = choice >= 72 || have >= depth + depth / 4
+            let level = ladder.level(
+                rank: removes && isStationary ? random.below(ladder.count) : random.skewed(ladder.count))
             guard !used.contains(level.key) else { continue }
             used.append(level.key)
-            let removes = choice >= 72 || have >= depth + depth / 4
             changes.append(Level(key: level.key, quantity: removes ? 0 : quantity()))
             if removes { if isBid { bidCount -= 1 } else { askCount -= 1 } }
         }
@@ -187,7 +190,6 @@ struct SyntheticSource: Sendable {
         driftDue += driftPerEvent
         var ticks = Int64(random.below(7)) - 3
         if ticks == 0 || random.below(3) == 0 { ticks = 0 }
-        if spread.calm > 1, random.below(spread.calm) != 0 { ticks = 0 }
         let drift = driftDue.rounded(.towardZero)
         driftDue -= drift
         ticks += Int64(drift)
