@@ -116,7 +116,8 @@ def main():
     parser.add_argument("--reconnects", type=int, default=10)
     parser.add_argument("--depth", type=int, default=500)
     parser.add_argument("--levels", type=int, default=8, help="levels that an event changes")
-    parser.add_argument("--drift", type=float, default=160, help="ticks per second")
+    parser.add_argument("--drift", type=float, default=2,
+                        help="steps of a tick per second; each takes the best level, so the price moves farther")
     options = parser.parse_args()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="fathom-forensics-"))
     try:
