@@ -9,16 +9,18 @@ package struct Flag: Sendable {
     package var defaultValue: String?
     package var isRepeatable: Bool
     package var help: String
+    /// The letter of `-o VALUE`; nil: there is none.
+    package var short: Character?
 
     /// A flag with a value; `placeholder` is what the help shows for it.
     package static func value(
         _ name: String, _ placeholder: String, default defaultValue: String? = nil,
         environment: String? = nil,
-        isRepeatable: Bool = false, help: String
+        isRepeatable: Bool = false, short: Character? = nil, help: String
     ) -> Flag {
         Flag(
             name: name, placeholder: placeholder, environment: environment, defaultValue: defaultValue,
-            isRepeatable: isRepeatable, help: help)
+            isRepeatable: isRepeatable, help: help, short: short)
     }
 
     /// A flag without a value: present or absent.

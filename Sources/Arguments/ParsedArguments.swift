@@ -23,6 +23,12 @@ package struct ParsedArguments: Sendable {
                 asksForHelp = true
                 return
             }
+            if argument.utf8.count == 2, argument.first == "-",
+                let flag = specification.flags.first(where: { $0.short != nil && $0.short == argument.last })
+            {
+                try readFlag(Substring(flag.name), following: &rest, specification)
+                continue
+            }
             guard argument.hasPrefix("--") else {
                 positionals.append(argument)
                 continue

@@ -75,7 +75,7 @@ final class Worker: Sendable {
                 copies: CopyEndpoint(
                     incarnation: incarnation, directory: directory, clock: clock, metrics: metrics
                 ) { book in venues.first { $0.exchange.name == book.venue }?.source.isComing(book) ?? false },
-                weights: weights))
+                audits: AuditEndpoint(directory: directory, loops: loops), weights: weights))
         do {
             server = try HTTPServer(
                 HTTPServerConfiguration(host: configuration.listenAddress, port: configuration.port),

@@ -9,7 +9,7 @@ import Glibc
     static let commands: [any Command.Type] = [
         UpCommand.self, ControllerCommand.self, WorkerCommand.self, GatewayCommand.self,
         APIServerCommand.self,
-        ReplayCommand.self, RecordCommand.self,
+        ReplayCommand.self, RecordCommand.self, AuditCommand.self,
     ]
 
     static func main() async {
@@ -47,6 +47,9 @@ import Glibc
         } catch let error as ArgumentError {
             complain("\(command.specification.name): \(error)")
             return 2
+        } catch let end as CommandExit {
+            if let words = end.words { complain("\(command.specification.name): \(words)") }
+            return end.code
         } catch is CancellationError {
             return 0
         } catch {

@@ -47,6 +47,17 @@ import Testing
         }
     }
 
+    @Test func `a short letter stands for its flag`() throws {
+        let specification = CommandSpecification(
+            name: "fathom test", summary: "", discussion: "",
+            flags: [.value("output", "format", short: "o", help: "")])
+        let parsed = try ParsedArguments(["-o", "json"], for: specification, environment: [:])
+        #expect(parsed.string("output") == "json")
+        #expect(throws: ArgumentError("--output needs a value <format>")) {
+            try ParsedArguments(["-o"], for: specification, environment: [:])
+        }
+    }
+
     @Test func `help wins over mistakes and lists every flag`() throws {
         #expect(try parse(["--help", "--prot"]).asksForHelp)
         for flag in specification.flags { #expect(specification.help.contains("--\(flag.name)")) }

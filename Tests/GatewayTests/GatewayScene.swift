@@ -19,7 +19,16 @@ enum LinkScript: Sendable {
 final class ScriptedLink: WorkerLink {
     var script: LinkScript
     var asked = 0
+    var auditAnswer: Result<AuditAnswer, WorkerLinkError> = .failure(
+        WorkerLinkError(reason: "no answer in time"))
     init(_ script: LinkScript) { self.script = script }
+
+    func audit(
+        _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void
+    ) {
+        asked += 1
+        completion(auditAnswer.map { $0.encoded() })
+    }
 
     var condition: LinkCondition {
         switch script {

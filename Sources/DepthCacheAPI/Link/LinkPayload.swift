@@ -6,6 +6,8 @@ package enum LinkMessageKind {
     package static let bookCopy: UInt8 = 19
     package static let weightGrant: UInt8 = 20
     package static let weightReport: UInt8 = 21
+    package static let auditQuery: UInt8 = 24
+    package static let auditAnswer: UInt8 = 25
 }
 
 /// Why a link payload could not be read.

@@ -2,7 +2,7 @@ internal import DepthCacheAPI
 
 /// What clients can ask for.
 enum Endpoint: Int, CaseIterable, Sendable {
-    case getAsks, getBids, list, depthCache, cluster, create, createMany, stop, test, credentials
+    case getAsks, getBids, list, depthCache, cluster, create, createMany, stop, test, credentials, audit
 
     init?(path: String) {
         switch path {
@@ -16,6 +16,7 @@ enum Endpoint: Int, CaseIterable, Sendable {
         case "/stop_depthcache": self = .stop
         case "/test": self = .test
         case "/get_credentials_list", "/ubdcc_get_credentials_list": self = .credentials
+        case "/v1/audits": self = .audit
         default: return nil
         }
     }
@@ -33,17 +34,25 @@ enum Endpoint: Int, CaseIterable, Sendable {
         case .stop: "STOP_DEPTHCACHE"
         case .test: "TEST"
         case .credentials: "GET_CREDENTIALS_LIST"
+        case .audit: "AUDIT"
         }
     }
 
     var methods: [String] {
         switch self {
         case .create, .createMany: ["GET", "POST"]
+        // It spends request weight, so no link in a page may lead to it.
+        case .audit: ["POST"]
         default: ["GET"]
         }
     }
 
-    var changesState: Bool { self == .create || self == .createMany || self == .stop }
+    var changesState: Bool {
+        switch self {
+        case .create, .createMany, .stop, .audit: true
+        default: false
+        }
+    }
 
     /// The id that says: a parameter of this endpoint is missing, or cannot be read.
     var parameterError: ErrorID {

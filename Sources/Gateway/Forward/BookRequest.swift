@@ -8,6 +8,9 @@ protocol WorkerLink: AnyObject {
     /// Sends a book query; the completion is called once, on the loop, with the answer's payload or a reason.
     func ask(
         _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
+    /// Sends an `AuditQuery`, in the same way.
+    func audit(
+        _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
 }
 
 /// Why a worker gave no answer.

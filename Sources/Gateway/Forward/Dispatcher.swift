@@ -52,6 +52,7 @@ actor Dispatcher {
         case .getBids: forward(request, endpoint, .bids, reply)
         case .list, .depthCache, .cluster, .credentials, .test: read(request, endpoint, reply)
         case .create, .createMany, .stop: change(request, endpoint, reply)
+        case .audit: audit(request, reply)
         }
     }
 

@@ -51,19 +51,30 @@ final class WorkerLinkClient: WorkerLink {
     }
 
     func ask(_ query: [UInt8], timeout: Duration, completion: @escaping AwaitedAnswers.Completion) {
+        ask(LinkMessageKind.bookQuery, LinkMessageKind.bookAnswer, query, timeout, completion)
+    }
+
+    func audit(_ query: [UInt8], timeout: Duration, completion: @escaping AwaitedAnswers.Completion) {
+        ask(LinkMessageKind.auditQuery, LinkMessageKind.auditAnswer, query, timeout, completion)
+    }
+
+    private func ask(
+        _ kind: UInt8, _ answerKind: UInt8, _ query: [UInt8], _ timeout: Duration,
+        _ completion: @escaping AwaitedAnswers.Completion
+    ) {
         let number = awaited.add(completion)
-        client.request(kind: LinkMessageKind.bookQuery, payload: query, deadline: timeout) {
-            [dispatcher] result in
-            dispatcher.assumeIsolated { $0.awaited.complete(number, Self.translate(result)) }
+        client.request(kind: kind, payload: query, deadline: timeout) { [dispatcher] result in
+            dispatcher.assumeIsolated { $0.awaited.complete(number, Self.translate(result, answerKind)) }
         }
     }
 
     func stop() { client.stop() }
 
-    private static func translate(_ result: Result<LinkAnswer, LinkError>) -> Result<[UInt8], WorkerLinkError>
-    {
+    private static func translate(
+        _ result: Result<LinkAnswer, LinkError>, _ kind: UInt8
+    ) -> Result<[UInt8], WorkerLinkError> {
         switch result {
-        case .success(let answer) where answer.kind == LinkMessageKind.bookAnswer: .success(answer.payload)
+        case .success(let answer) where answer.kind == kind: .success(answer.payload)
         case .success(let answer):
             .failure(WorkerLinkError(reason: "answered with a frame of kind \(answer.kind)"))
         case .failure(.notConnected(let reason)):

@@ -117,17 +117,20 @@ final class CopyEndpoint: LinkRequestHandler {
 final class LinkEndpoint: LinkRequestHandler {
     private let books: BookEndpoint
     private let copies: CopyEndpoint
+    private let audits: AuditEndpoint
     private let weights: WeightEndpoint
 
-    init(books: BookEndpoint, copies: CopyEndpoint, weights: WeightEndpoint) {
+    init(books: BookEndpoint, copies: CopyEndpoint, audits: AuditEndpoint, weights: WeightEndpoint) {
         self.books = books
         self.copies = copies
+        self.audits = audits
         self.weights = weights
     }
 
     func handle(_ request: LinkRequest, _ reply: LinkReply) {
         switch request.kind {
         case LinkMessageKind.bookCopyRequest: copies.handle(request, reply)
+        case LinkMessageKind.auditQuery: audits.handle(request, reply)
         case LinkMessageKind.weightGrant: weights.handle(request, reply)
         default: books.handle(request, reply)
         }

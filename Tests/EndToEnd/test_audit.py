@@ -1,0 +1,72 @@
+"""`fathom audit`: books are compared with the exchange's own on demand, and the exit code says how they fared."""
+
+import json
+import subprocess
+import unittest
+import urllib.error
+import urllib.request
+
+from fathom import BINARIES, EXCHANGE, Cluster, eventually, manifest
+
+
+class Audit(unittest.TestCase):
+    MARKETS = ["BTCUSDT", "ETHUSDT", "BNBUSDT"]
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = cls.enterClassContext(Cluster(workers=2, simulator=["--symbols", 8, "--rate", 10]))
+        cls.cluster.apply(*[manifest(market, replicas=2) for market in cls.MARKETS])
+        eventually("two synchronised copies of each market", lambda: all(
+            cls.cluster.ready_replicas(f"e2e-{market.lower()}") == 2 for market in cls.MARKETS), 90)
+
+    def fathom(self, *arguments):
+        return subprocess.run([str(BINARIES / "fathom"), "audit", *arguments], capture_output=True, text=True, timeout=180)
+
+    def here(self, *arguments):
+        return self.fathom("--data-dir", str(self.cluster.directory), *arguments)
+
+    def test_one_market(self):
+        done = self.here("--exchange", EXCHANGE, "--market", "BTCUSDT", "-o", "json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        rows = json.loads(done.stdout)
+        self.assertEqual([row["outcome"] for row in rows], ["exact", "exact"])
+        self.assertEqual({row["worker"] for row in rows}, {"fathom-worker-0", "fathom-worker-1"})
+        for row in rows:
+            self.assertGreater(row["update_id"], 0)
+            for side in ("asks", "bids"):
+                self.assertGreaterEqual(row[side]["match"], 50)
+                self.assertEqual([row[side][name] for name in ("drift", "orphaned", "missed")], [0, 0, 0])
+
+    def test_all_markets_as_a_table(self):
+        done = self.here("--all")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        lines = done.stdout.splitlines()
+        self.assertEqual(len(lines), 1 + 2 * len(self.MARKETS))
+        self.assertTrue(lines[0].startswith("EXCHANGE"), lines[0])
+        self.assertEqual(sum(" exact " in line for line in lines), 2 * len(self.MARKETS), done.stdout)
+
+    def test_what_cannot_be_done_is_said(self):
+        gateway = f"http://127.0.0.1:{self.cluster.gateway[1]}"
+        unknown = self.fathom("--gateway", gateway, "--exchange", EXCHANGE, "--market", "NOSUCHCOIN")
+        self.assertEqual(unknown.returncode, 2, unknown.stdout)
+        self.assertIn("not found", unknown.stdout)
+        away = self.fathom("--gateway", "http://127.0.0.1:1", "--all")
+        self.assertEqual(away.returncode, 2, away.stderr)
+        nowhere = self.fathom("--data-dir", str(self.cluster.directory / "nowhere"), "--all")
+        self.assertEqual(nowhere.returncode, 2)
+        self.assertIn("no local cluster", nowhere.stderr)
+        self.assertEqual(self.here().returncode, 2)
+
+    def test_pages_elsewhere_cannot_spend_request_weight(self):
+        url = f"http://127.0.0.1:{self.cluster.gateway[1]}/v1/audits?exchange={EXCHANGE}&market=BTCUSDT"
+        for headers, method, status in [({}, "GET", 405), ({"Sec-Fetch-Site": "cross-site"}, "POST", 403),
+                                        ({"Origin": "https://example.org"}, "POST", 403)]:
+            request = urllib.request.Request(url, method=method, headers=headers)
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request, timeout=15)
+            self.assertEqual(refused.exception.code, status)
+            refused.exception.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
