@@ -20,7 +20,7 @@ struct Options: Sendable {
         discussion: """
             Prints one JSON line {"event":"listening","port":N,"caFile":"..."} and runs until SIGTERM, SIGINT or the end of
             the lifeline. Every exchange is under /<exchange>/ with the real paths behind it. /truth?exchange=&symbol=[&id=]
-            gives the true book, /control?exchange=&symbol=&fault=&count=&duration=&delay=&form= makes trouble,
+            gives the true book, /control?exchange=&symbol=&fault=&count=&duration=&delay=&form=&rank=&side= makes trouble,
             /status counts. Markets begin to move when somebody subscribes.
             """,
         flags: [

@@ -52,14 +52,14 @@ def children_of(pid):
     return found
 
 
-def manifest(market, replicas=1, name=None, **spec):
+def manifest(market, replicas=1, name=None, exchange=EXCHANGE, **spec):
     """A DepthCache as kubectl takes it."""
     name = name or f"e2e-{market.lower()}"
     return {
         "apiVersion": "fathom.dev/v1alpha1",
         "kind": "DepthCache",
         "metadata": {"name": name},
-        "spec": {"exchange": EXCHANGE, "market": market, "replicas": replicas, **spec},
+        "spec": {"exchange": exchange, "market": market, "replicas": replicas, **spec},
     }
 
 
@@ -173,8 +173,8 @@ class Cluster:
         with urllib.request.urlopen(url, timeout=timeout) as reply:
             return json.loads(reply.read(), parse_float=Decimal)
 
-    def levels(self, side, market, **query):
-        return self.get(f"/get_{side}", exchange=EXCHANGE, market=market, **query)
+    def levels(self, side, market, exchange=EXCHANGE, **query):
+        return self.get(f"/get_{side}", exchange=exchange, market=market, **query)
 
     def kubectl(self, *arguments, stdin=None, check=True, timeout=120):
         """Runs kubectl against the cluster; returns its standard output."""
@@ -217,26 +217,27 @@ class Cluster:
             reply = connection.getresponse()
             return reply.status, json.loads(reply.read() or b"null")
 
-    def truth(self, market, update_id):
-        status, book = self.simulator("/truth", exchange=EXCHANGE, symbol=market, id=update_id)
+    def truth(self, market, update_id, exchange=EXCHANGE):
+        status, book = self.simulator("/truth", exchange=exchange, symbol=market, id=update_id)
         if status != 200:
             raise KeyError(f"/truth of {market} at {update_id}: {status} {book}")
         return book
 
-    def fault(self, market, kind, **query):
+    def fault(self, market, kind, exchange=EXCHANGE, **query):
         """Injects a fault into one market, or with `None` into the whole exchange."""
         if market is not None:
             query["symbol"] = market
-        status, done = self.simulator("/control", exchange=EXCHANGE, fault=kind, **query)
+        status, done = self.simulator("/control", exchange=exchange, fault=kind, **query)
         assert status == 200, f"/control {kind}: {status} {done}"
         return done
 
-    def audit(self, market, side):
+    def audit(self, market, side, exchange=EXCHANGE):
         """Compares one whole served side with the exchange's own book at the same update id; returns the levels."""
-        answer = self.levels(side, market)
+        answer = self.levels(side, market, exchange=exchange)
         if answer["result"] != "OK":
             raise KeyError(f"{market} {side}: {answer}")
-        true = [(Decimal(price), Decimal(quantity)) for price, quantity in self.truth(market, answer["update_id"])[side]]
+        true = [(Decimal(price), Decimal(quantity)) for price, quantity in
+                self.truth(market, answer["update_id"], exchange)[side]]
         served = [(Decimal(price), Decimal(quantity)) for price, quantity in answer[side]]
         bound = answer["covered_to"]
         if bound is not None:

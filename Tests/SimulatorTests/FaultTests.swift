@@ -190,4 +190,36 @@ struct FaultTests {
             try bench.engine.inject(request, connections: [], at: bench.now)
         }
     }
+
+    @Test(arguments: ["binance.com", "binance.com-coin_futures"])
+    func `a corrupted level is in REST and in the truth and never in the stream`(_ name: String) throws {
+        let bench = try Bench(name) { $0.ratePerSecond = 1 }
+        let symbol = bench.symbol
+        let wire = RecordingWire()
+        _ = try bench.session(wire, [symbol.lowercased() + "@depth@100ms"])
+        let market = try bench.market(symbol)
+        let level = market.book.asks.level(rank: 40)
+        let query = "exchange=\(name)&symbol=\(symbol)&fault=corrupt&side=asks&rank=40"
+        #expect(try bench.engine.inject(.parse(QueryString(query)), connections: [], at: bench.now).wasDone)
+        #expect(market.book.asks.quantity(at: level.key) == level.quantity * 2)
+        #expect(market.truth(at: nil)?.asks[40].quantity == level.quantity * 2)
+        let book = NaiveClient(try bench.snapshot(symbol), kind: bench.kind)
+        #expect(book.equals(market.truth(at: book.id), market.format))
+        #expect(wire.frames.isEmpty)
+        let far = "exchange=\(name)&symbol=\(symbol)&fault=corrupt&rank=9999"
+        #expect(try !bench.engine.inject(.parse(QueryString(far)), connections: [], at: bench.now).wasDone)
+    }
+
+    @Test func `late events say an earlier time for a while`() throws {
+        var bench = try Bench("binance.com")
+        let wire = RecordingWire()
+        _ = try bench.session(wire, ["btcusdt@depth@100ms"])
+        let query = "exchange=binance.com&symbol=BTCUSDT&fault=late&delay=30&duration=2"
+        _ = try bench.engine.inject(.parse(QueryString(query)), connections: [], at: bench.now)
+        let start = bench.now / 1000
+        bench.run(milliseconds: 4000)
+        let times = try wire.decoded().map(\.E)
+        #expect(try #require(times.first) < start - 29_000)
+        #expect(try #require(times.last) > start + 3000)
+    }
 }

@@ -55,13 +55,7 @@ extension FeedLoop {
             action = take(snapshot, .limit(limit), for: request, duty)
         case .copy(let copy):
             action = take(copy.snapshot, copy.coverage, for: request, duty)
-        case .unknownMarket(let message):
-            duty.nextRevival = clock.now + .seconds(60)
-            endFresh(duty, message)
-            duty.book.state.withLock { state in
-                state.book.fail(.unknownMarket)
-                state.note = KeptBook.Note(reason: .unknownMarket, message: message)
-            }
+        case .unknownMarket(let message): return marketIsGone(duty, message)
         case .failed(let reason, let message):
             action = duty.book.state.withLock { state in
                 if !state.book.isSynchronized { state.note = KeptBook.Note(reason: reason, message: message) }
@@ -70,6 +64,18 @@ extension FeedLoop {
         case .status: return
         }
         if let action { perform(action, duty) }
+        report(duty)
+    }
+
+    /// The exchange does not know the market, or not any more.
+    func marketIsGone(_ duty: BookDuty, _ message: String) {
+        forgetDoubt(duty)
+        duty.nextRevival = clock.now + .seconds(60)
+        endFresh(duty, message)
+        duty.book.state.withLock { state in
+            state.book.fail(.unknownMarket)
+            state.note = KeptBook.Note(reason: .unknownMarket, message: message)
+        }
         report(duty)
     }
 

@@ -120,6 +120,8 @@ extension FeedLoop {
 
     private func probed(_ outcome: SnapshotOutcome, _ duty: BookDuty) {
         duty.isProbing = false
+        // A contract that has expired is silent and unknown.
+        if case .unknownMarket(let message) = outcome { return marketIsGone(duty, message) }
         let now = clock.now
         guard duty.doubtedID != nil || now - duty.lastEvent >= Self.silenceBeforeProbe else { return }
         guard case .snapshot(let snapshot, _) = outcome else {

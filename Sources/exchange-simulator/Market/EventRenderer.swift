@@ -7,10 +7,11 @@ struct EventRenderer {
     mutating func render(_ event: MarketEvent, of market: Market) {
         writer.reset()
         writer.literal("{\"e\":\"depthUpdate\",\"E\":")
-        writer.integer(event.time)
+        let time = market.eventTime(event)
+        writer.integer(time)
         if market.kind != .spot {
             writer.literal(",\"T\":")
-            writer.integer(event.time - 3)
+            writer.integer(time - 3)
         }
         writer.literal(",\"s\":")
         writer.string(market.symbol)

@@ -80,7 +80,7 @@ extension ExchangeEngine {
             refusesUntil = 0
             for market in try targets(request) {
                 market.isTrading = market.symbol != exchange.brokenSymbol
-                (market.silentUntil, market.slowUntil, market.staleUntil) = (0, 0, 0)
+                (market.silentUntil, market.slowUntil, market.staleUntil, market.lateUntil) = (0, 0, 0, 0)
                 report.effects.append(Self.standing(market))
             }
         default:
@@ -123,6 +123,11 @@ extension ExchangeEngine {
             (effect.first, effect.last) = (effect.last, market.lastID)
         case .expire:
             if expire(market) == nil { effect.skipped = "no contract that can expire" }
+        case .late: (market.lateUntil, market.lateMilliseconds) = (until, request.delayMilliseconds)
+        case .corrupt:
+            if !market.corrupt(rank: request.rank, isAsks: request.isAsks) {
+                effect.skipped = "the side has fewer levels"
+            }
         case .garbage: sendGarbage(request, to: market, at: now)
         case .gap:
             for index in 0..<request.count {

@@ -56,6 +56,9 @@ final class Market {
     var slowMilliseconds = 0
     var staleUntil: Int64 = 0
     var staleMilliseconds = 0
+    /// Until then (microseconds) events say that they happened so much earlier.
+    var lateUntil: Int64 = 0
+    var lateMilliseconds = 0
     /// For so long a snapshot is given out again; 0 where REST shows the book of the moment.
     var cacheMicroseconds: Int64 = 0
     /// When the contract ends, in milliseconds; nil for markets without an end.
@@ -216,6 +219,20 @@ final class Market {
             found = before.history.book(at: id, from: before.book)
         }
         return found.map { cut($0, id, .max) }
+    }
+
+    /// Changes a level without an id and without an event: REST and the truth show it, streams never do.
+    func corrupt(rank: Int, isAsks: Bool) -> Bool {
+        let ladder = isAsks ? book.asks : book.bids
+        guard rank < ladder.count else { return false }
+        let level = ladder.level(rank: rank)
+        book.set(level.key, level.quantity * 2)
+        return true
+    }
+
+    /// The time that an event carries.
+    func eventTime(_ event: MarketEvent) -> Int64 {
+        event.time * 1000 < lateUntil ? event.time - Int64(lateMilliseconds) : event.time
     }
 
     /// Lets the ids begin anew from a small number, as the testnets do now and then.

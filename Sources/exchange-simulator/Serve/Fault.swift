@@ -5,7 +5,7 @@ enum Fault: String, CaseIterable {
     case tooManyRequests = "429"
     case banned = "418"
     case unavailable = "503"
-    case halt, resume, expire
+    case halt, resume, expire, corrupt, late
 
     /// Whether it concerns the whole exchange and no single market.
     var isExchangeWide: Bool {
@@ -32,9 +32,12 @@ struct FaultRequest: Equatable {
     var durationMilliseconds = 10_000
     var delayMilliseconds = 2000
     var form = GarbageForm.truncated
+    /// Which level is corrupted, counted from the best one, which is 0.
+    var rank = 100
+    var isAsks = false
 
     static func parse(_ query: QueryString) throws(SimulatorError) -> FaultRequest {
-        let known = ["exchange", "symbol", "fault", "count", "duration", "delay", "form"]
+        let known = ["exchange", "symbol", "fault", "count", "duration", "delay", "form", "rank", "side"]
         for item in query.items where !known.contains(item.name) {
             throw SimulatorError(
                 "unknown parameter '\(item.name)', expected one of \(known.joined(separator: ", "))")
@@ -55,6 +58,13 @@ struct FaultRequest: Equatable {
         if request.fault == .disconnect, query["count"] != nil { request.connectionLimit = request.count }
         if let text = query["duration"] { request.durationMilliseconds = try seconds("duration", text) }
         if let text = query["delay"] { request.delayMilliseconds = try seconds("delay", text) }
+        if let text = query["rank"] { request.rank = try whole("rank", text, 0...100_000) }
+        if let text = query["side"] {
+            guard text == "bids" || text == "asks" else {
+                throw SimulatorError("parameter 'side': expected bids or asks, was '\(text)'")
+            }
+            request.isAsks = text == "asks"
+        }
         if let text = query["form"] {
             guard let form = GarbageForm(rawValue: text) else {
                 let all = GarbageForm.allCases.map(\.rawValue).joined(separator: ", ")

@@ -34,6 +34,7 @@ final class RESTService {
     var usedWeight: Int { pool.meter.used }
     /// The limits of the first thousand snapshots that were given, by symbol.
     private(set) var givenSnapshots: [String: [Int]] = [:]
+    var refusalCount: Int { pool.meter.refusalCount }
 
     init(_ engine: ExchangeEngine, pool: WeightPool) {
         self.engine = engine

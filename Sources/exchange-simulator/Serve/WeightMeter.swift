@@ -13,6 +13,8 @@ struct WeightMeter {
     private var minute: Int64 = .min
     private(set) var used = 0
     private var refusals = 0
+    /// All replies with 429 or 418 since the start.
+    private(set) var refusalCount = 0
     private var bannedUntil: Int64 = 0
     private var banSeconds: Int64 = 120
 
@@ -22,7 +24,10 @@ struct WeightMeter {
     }
 
     mutating func charge(_ weight: Int, at milliseconds: Int64) -> WeightVerdict {
-        if milliseconds < bannedUntil { return banned(at: milliseconds) }
+        if milliseconds < bannedUntil {
+            refusalCount += 1
+            return banned(at: milliseconds)
+        }
         if milliseconds / 60_000 != minute {
             // A minute without a refusal makes good for the ones before.
             if used <= limit { refusals = 0 }
@@ -32,6 +37,7 @@ struct WeightMeter {
         used += weight
         guard used > limit else { return .allowed(used: used) }
         refusals += 1
+        refusalCount += 1
         if refusals > toleratedRefusals {
             bannedUntil = milliseconds + banSeconds * 1000
             banSeconds = min(banSeconds * 2, 259_200)

@@ -130,7 +130,7 @@ final class World {
             if index > 0 { writer.literal(",") }
             let streams = venue.sessions.values.reduce(0) { $0 + $1.names.count }
             writer.raw(
-                "\"\(name)\":{\"connections\":\(venue.sessions.count),\"accepted\":\(venue.acceptCount),\"streams\":\(streams),\"events\":\(venue.engine.eventCount),\"frames\":\(venue.engine.frameCount),\"requests\":\(venue.requestCount),\"used_weight\":\(venue.rest.usedWeight)}"
+                "\"\(name)\":{\"connections\":\(venue.sessions.count),\"accepted\":\(venue.acceptCount),\"streams\":\(streams),\"events\":\(venue.engine.eventCount),\"frames\":\(venue.engine.frameCount),\"requests\":\(venue.requestCount),\"used_weight\":\(venue.rest.usedWeight),\"refusals\":\(venue.rest.refusalCount)}"
             )
         }
         writer.literal("}}")
