@@ -59,9 +59,14 @@ let package = Package(
                 "Controller", "Worker", "Gateway", "LocalCluster", "Binance", "Books", "Transport",
                 "Telemetry", "Arguments",
             ]),
-        program("exchange-simulator", ["Binance", "Books", "Transport", "Telemetry", "Arguments"]),
+        program(
+            "exchange-simulator",
+            ["Binance", "Books", "Transport", "Telemetry", "Arguments", "CCoreAffinity"]),
         .target(name: "CAllocationCount"),
-        program("fathom-bench", ["Binance", "Books", "Arguments", "CAllocationCount"]),
+        .target(name: "CCoreAffinity"),
+        program(
+            "fathom-bench",
+            ["Worker", "Binance", "Books", "Transport", "Arguments", "CAllocationCount", "CCoreAffinity"]),
 
         .target(
             name: "TestSupport", dependencies: ["Books", "K8sClient", "Transport", "Telemetry"],

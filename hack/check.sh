@@ -19,8 +19,10 @@ allowed() {
         Worker | Gateway) echo "Binance Books DepthCacheAPI K8sClient Transport Telemetry FoundationEssentials Glibc Synchronization" ;;
         LocalCluster) echo "DepthCacheAPI K8sClient Transport Telemetry YAML CSQLite FoundationEssentials Glibc Synchronization Dispatch" ;;
         fathom) echo "Controller Worker Gateway LocalCluster Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization K8sClient DepthCacheAPI" ;;
+        CCoreAffinity) echo "" ;; # a GNU call that the Swift overlay leaves out
         CAllocationCount) echo "" ;; # counts malloc calls for fathom-bench, which Swift cannot do
-        exchange-simulator | fathom-bench) echo "Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization CAllocationCount" ;;
+        fathom-bench) echo "Worker Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization CAllocationCount CCoreAffinity" ;;
+        exchange-simulator) echo "Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization CCoreAffinity" ;;
         *) return 1 ;;
     esac
 }

@@ -1,4 +1,5 @@
 import Arguments
+import CCoreAffinity
 import Glibc
 
 /// Reads the arguments and runs the simulator until somebody ends it.
@@ -17,8 +18,19 @@ import Glibc
                 return
             }
             let end = EndWaiter()
+            if let core = options.core, ccoreaffinity_stay_on(Int32(core)) != 0 {
+                throw SimulatorError("--core: there is no core \(core) for us")
+            }
+            if options.isBurst {
+                let tls = try SimulatorTLS(options.tlsDirectory)
+                let server = try BurstServer(options, tls: tls.settings)
+                server.start()
+                write(Simulator.listeningLine(port: server.port, caFile: tls.caFile), to: 1)
+                end.wait(lifeline: options.lifeline)
+                return tls.removeTemporaryFiles()
+            }
             let simulator = try Simulator(options)
-            write(simulator.listeningLine, to: 1)
+            write(Simulator.listeningLine(port: simulator.port, caFile: simulator.caFile), to: 1)
             end.wait(lifeline: options.lifeline)
             simulator.stop()
         } catch {

@@ -12,6 +12,8 @@ struct Options: Sendable {
     var backlogLimit = 16 << 20
     var lifeline: Int32?
     var benchmarks = false
+    var isBurst = false
+    var core: Int?
 
     static let specification = CommandSpecification(
         name: "exchange-simulator",
@@ -60,6 +62,12 @@ struct Options: Sendable {
             ),
             .value("tls-dir", "DIR", help: "Where ca.pem is written; a new temporary folder otherwise."),
             .value("lifeline-fd", "N", help: "Ends when this file descriptor does."),
+            .toggle(
+                "burst",
+                help:
+                    "Only binance.com, its events written once and sent as /burst?rate=&records=&sending= says."
+            ),
+            .value("core", "N", help: "Runs on this core only."),
             .toggle("self-benchmark", help: "Measures events per second on one core and ends."),
         ])
 
@@ -86,6 +94,8 @@ struct Options: Sendable {
         attemptLimit = try arguments.integer("connection-attempts", in: 1...1_000_000_000) ?? 300
         backlogLimit = try arguments.integer("backlog", in: 1024...(1 << 40)) ?? 16 << 20
         lifeline = try arguments.integer("lifeline-fd", in: 0...65_535).map(Int32.init)
+        isBurst = arguments.has("burst")
+        core = try arguments.integer("core", in: 0...1023)
         benchmarks = arguments.has("self-benchmark")
     }
 

@@ -16,41 +16,21 @@ final class Simulator {
     init(_ options: Options) throws {
         var recordings: [Recording] = []
         for argument in options.recordings { recordings.append(try Recording.load(argument)) }
-        temporaryDirectory =
-            options.tlsDirectory == nil
-            ? FileManager.default.temporaryDirectory.path + "/exchange-simulator-\(UUID().uuidString)" : nil
-        let directory = options.tlsDirectory ?? temporaryDirectory ?? "."
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        let authority = try CertificateAuthority.create(commonName: "Exchange simulator")
-        let credential = try authority.issue(
-            commonName: "exchange-simulator", hosts: ["127.0.0.1", "localhost", "::1"])
-        caFile = URL(fileURLWithPath: directory + "/ca.pem").path
-        try Data(authority.credential.certificatePEM).write(to: URL(fileURLWithPath: caFile))
+        let tls = try SimulatorTLS(options.tlsDirectory)
+        (caFile, temporaryDirectory) = (tls.caFile, tls.temporaryDirectory)
         loop = try EventLoop(name: "simulator")
         let server = SimulatorServer(options, recordings: recordings, loop: loop)
         self.server = server
         let door = SimulatorDoor(server)
-        let tls = try Self.writeCredential(credential, to: directory)
         http = try HTTPServer(
-            HTTPServerConfiguration(port: options.port, tls: tls), loops: [loop], handler: door,
+            HTTPServerConfiguration(port: options.port, tls: tls.settings), loops: [loop], handler: door,
             webSockets: ["/*": door])
         port = http.port
         loop.execute { server.assumeIsolated { $0.tick() } }
     }
 
-    private static func writeCredential(_ credential: Credential, to directory: String) throws
-        -> TLSServerSettings
-    {
-        let settings = TLSServerSettings(
-            certificateFile: directory + "/server.pem", keyFile: directory + "/server.key")
-        try Data(credential.certificatePEM).write(to: URL(fileURLWithPath: settings.certificateFile))
-        try Data(credential.keyPEM).write(to: URL(fileURLWithPath: settings.keyFile))
-        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: settings.keyFile)
-        return settings
-    }
-
     /// The line that says where we are.
-    var listeningLine: String {
+    static func listeningLine(port: Int, caFile: String) -> String {
         var writer = ByteWriter(capacity: 200)
         writer.raw("{\"event\":\"listening\",\"port\":\(port),\"caFile\":")
         writer.string(caFile)

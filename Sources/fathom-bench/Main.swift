@@ -5,31 +5,45 @@ import Glibc
 @main enum Main {
     private static let specification = CommandSpecification(
         name: "fathom-bench", summary: "Measure what Fathom costs.",
-        discussion: "Benchmarks: book, wire (feed, query and plan are not available in this release).",
+        discussion: """
+            Benchmarks: book, wire, feed (query and plan are not available in this release). feed needs exchange-simulator
+            beside this program and two cores.
+            """,
         flags: [
             .toggle("json", help: "Print one JSON object."),
             .value("recording", "DIR", help: "The recorded spot market to use instead of the BTCUSDT one."),
             .value("passes", "N", default: "7", help: "How often to measure; the best pass counts."),
+            .value(
+                "books", "N,N", default: "10,100,500,2000", help: "feed: numbers of books to measure with."),
+            .value("seconds", "S", default: "5", help: "feed: length of each measurement."),
+            .value("rate", "R", default: "130000", help: "feed: events per second to keep up with."),
+            .value("cores", "W,S", help: "feed: the cores of the worker and of the simulator."),
+            .value("simulator", "FILE", help: "feed: the exchange-simulator, if it is elsewhere."),
+            .toggle("profile", help: "feed: say where the core goes, by perf."),
         ],
         positionals: ["book|wire|feed|query|plan"])
 
-    static func main() {
+    static func main() async {
         do {
-            try run()
+            try await run()
         } catch {
             write("fathom-bench: \(error)\n", to: 2)
             exit(2)
         }
     }
 
-    private static func run() throws {
+    private static func run() async throws {
         let environment = ProcessInfo.processInfo.environment
         let arguments = try ParsedArguments(
             Array(CommandLine.arguments.dropFirst()), for: specification, environment: environment)
         if arguments.asksForHelp { return write(specification.help, to: 1) }
         let name = arguments.positionals.first ?? ""
+        if name == "feed" {
+            let figures = try await feed(arguments).run { write("\($0)\n", to: 2) }
+            return write(arguments.has("json") ? json(figures) : table(figures), to: 1)
+        }
         guard ["book", "wire"].contains(name) else {
-            let isPlanned = ["feed", "query", "plan"].contains(name)
+            let isPlanned = ["query", "plan"].contains(name)
             throw ArgumentError(
                 isPlanned
                     ? "the benchmark '\(name)' is not available in this release"
@@ -42,6 +56,30 @@ import Glibc
             try name == "book"
             ? BookBenchmark.run(frames, passes: passes) : WireBenchmark.run(frames, passes: passes)
         write(arguments.has("json") ? json(figures) : table(figures), to: 1)
+    }
+
+    private static func feed(_ arguments: ParsedArguments) throws -> FeedBenchmark {
+        func numbers(_ name: String) throws(ArgumentError) -> [Int] {
+            try (arguments.string(name) ?? "").split(separator: ",").map { word throws(ArgumentError) in
+                guard let number = Int(word), number >= 0, number <= 5000 else {
+                    throw ArgumentError("--\(name): expected whole numbers with commas, was '\(word)'")
+                }
+                return number
+            }
+        }
+        let cores = try numbers("cores")
+        let own = CommandLine.arguments.first.map { URL(filePath: $0) } ?? URL(filePath: ".")
+        let beside =
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")).map {
+                URL(filePath: $0)
+            } ?? own
+        let seconds = try arguments.integer("seconds", in: 1...3600) ?? 5
+        let rate = try arguments.integer("rate", in: 1...100_000_000) ?? 130_000
+        return FeedBenchmark(
+            program: arguments.string("simulator")
+                ?? beside.deletingLastPathComponent().path + "/exchange-simulator",
+            bookCounts: try numbers("books"), seconds: Double(seconds), rate: Double(rate),
+            cores: cores.count == 2 ? (cores[0], cores[1]) : nil, isProfiling: arguments.has("profile"))
     }
 
     private static func json(_ figures: Figures) -> String {

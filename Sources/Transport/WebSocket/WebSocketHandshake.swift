@@ -1,9 +1,9 @@
 import FoundationEssentials
 
 /// The HTTP part of RFC 6455.
-enum WebSocketHandshake {
+package enum WebSocketHandshake {
     /// The whole answer of a server to a client's key.
-    static func answer(to key: String) -> [UInt8] {
+    package static func answer(to key: String) -> [UInt8] {
         Array(
             """
             HTTP/1.1 101 Switching Protocols\r

@@ -1,0 +1,108 @@
+import Arguments
+import CCoreAffinity
+import Glibc
+import Worker
+
+/// One worker's data path on one core, fed over TLS by the simulator on another.
+struct FeedBenchmark {
+    var program: String
+    var bookCounts: [Int]
+    var seconds: Double
+    /// Events per second that must be kept up with.
+    var rate: Double
+    var levels = 20
+    var depth = 500
+    /// The core of the worker and that of the simulator.
+    var cores: (worker: Int, simulator: Int)?
+    var isProfiling = false
+
+    /// What one stretch at full or given pace gave.
+    struct Stretch {
+        var events = 0.0
+        var bytes = 0.0
+        var seconds = 0.0
+        /// Time that this process had a core.
+        var busySeconds = 0.0
+    }
+
+    func run(_ say: (String) -> Void) async throws -> Figures {
+        if let cores, ccoreaffinity_stay_on(Int32(cores.worker)) != 0 {
+            throw ArgumentError("--cores: cannot run on \(cores.worker)")
+        }
+        var figures: Figures = [("levels_per_event", Double(levels))]
+        for count in bookCounts {
+            let source = try BurstSource(
+                program: program, core: cores?.simulator, books: count, levels: levels, depth: depth)
+            defer { source.stop() }
+            let markets = try await source.tell("rate=\(count)").ids.keys.sorted()
+            let feed = try MeasuredFeed(
+                exchange: "binance.com", overridesYAML: source.exchangesFile, markets: markets, depth: depth)
+            defer { feed.stop() }
+            try await Self.until("all books are in sync", 120) { feed.synchronizedCount == count }
+            for records in ["coalesced", "single"] {
+                let prefix = "books_\(count)_\(records)_"
+                try await source.tell("rate=0&records=\(records)")
+                let profile = isProfiling ? FeedProfile.start(seconds: seconds) : nil
+                let full = try await measure(feed)
+                if let profile { figures += profile.figures(prefix: prefix) }
+                figures += [
+                    (prefix + "events_per_second", full.events / full.seconds),
+                    (prefix + "nanoseconds_per_event", full.busySeconds / full.events * 1e9),
+                    (prefix + "bytes_per_event", full.bytes / full.events),
+                ]
+                figures += try await keepUp(feed, source, prefix, say)
+            }
+            say("\(count) books done")
+        }
+        return figures
+    }
+
+    /// Whether the feed keeps up with the pace: the sender is never far behind it, and at the end the books stand where
+    /// the simulator does.
+    private func keepUp(
+        _ feed: MeasuredFeed, _ source: BurstSource, _ prefix: String, _ say: (String) -> Void
+    ) async throws -> Figures {
+        try await source.tell("rate=\(rate)")
+        try await Task.sleep(for: .seconds(1))
+        try await source.tell("rate=\(rate)")
+        let paced = try await measure(feed)
+        let behind = try await source.tell("sending=no").behind
+        let stop = ContinuousClock.now
+        let ids = try await source.tell("").ids
+        try await Self.until("the books stand where the simulator does", 60) { feed.lastIDs == ids }
+        let drained = (ContinuousClock.now - stop) / .milliseconds(1)
+        try await source.tell("sending=yes&rate=\(feed.synchronizedCount)")
+        return [
+            (prefix + "paced_events_per_second", paced.events / paced.seconds),
+            (prefix + "paced_core_percent", paced.busySeconds / paced.seconds * 100),
+            (prefix + "paced_most_events_behind", Double(behind)),
+            (prefix + "paced_drained_in_milliseconds", drained),
+            (prefix + "resyncs", Double(feed.restartCount)),
+        ]
+    }
+
+    private func measure(_ feed: MeasuredFeed) async throws -> Stretch {
+        let (start, busy) = (ContinuousClock.now, Self.busySeconds)
+        let (frames, bytes) = (feed.frameCount, feed.byteCount)
+        try await Task.sleep(for: .seconds(seconds))
+        return Stretch(
+            events: Double(feed.frameCount - frames), bytes: Double(feed.byteCount - bytes),
+            seconds: (ContinuousClock.now - start) / .seconds(1), busySeconds: Self.busySeconds - busy)
+    }
+
+    private static var busySeconds: Double {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
+    private static func until(
+        _ what: String, _ seconds: Double, _ condition: () -> Bool
+    ) async throws {
+        let end = ContinuousClock.now + .seconds(seconds)
+        while !condition() {
+            guard ContinuousClock.now < end else { throw ArgumentError("not within \(seconds) s: \(what)") }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+}
