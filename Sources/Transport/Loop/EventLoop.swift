@@ -42,8 +42,8 @@ import Telemetry
         guard let context = unsafe lws_create_context(&info) else {
             throw TransportError("libwebsockets could not be started", source: .ours)
         }
-        // Without TLS, which our clients do themselves; libwebsockets would make a TLS context for clients here, load the
-        // system's authorities into it, and not free it while another loop lives.
+        // Without TLS, which our clients do themselves: libwebsockets would make a TLS context for clients here, load the
+        // system's authorities into it, and never free it if another loop lives when this one ends.
         unsafe info.options = 0
         unsafe info.vhost_name = ConstantCString("default").constant
         guard unsafe lws_create_vhost(context, &info) != nil else {
