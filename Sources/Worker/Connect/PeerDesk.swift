@@ -18,6 +18,7 @@ struct CopyTerms: Sendable {
 /// Takes copies of books from other workers, at no request weight.
 ///
 /// It asks whoever holds the market, and as long as somebody gives reason to wait, it asks again; then it gives up.
+/// `docs/copies.md` tells whom it asks and how long it waits.
 final class PeerDesk: Sendable {
     typealias Ask = @Sendable (Peer, BookCopyRequest) async -> Result<BookCopyAnswer, PeerTrouble>
     private static let log = Log("peers")
