@@ -18,6 +18,7 @@ parser.add_argument("--markets", type=int, default=200)
 parser.add_argument("--replicas", type=int, default=1)
 parser.add_argument("--workers", type=int, default=2)
 parser.add_argument("--depth", type=int, default=500)
+parser.add_argument("--rate", type=float, default=10, help="events per second of each market")
 parser.add_argument("--limit", type=int, default=6000, help="the exchange's weight per minute")
 parser.add_argument("--minutes", type=float, default=12, help="give up after so long")
 options = parser.parse_args()
@@ -80,7 +81,7 @@ def wait_for_all(cluster, markets, is_done, began, what):
     return time.monotonic() - began
 
 
-arguments = ["--symbols", str(options.markets), "--rate", "5"]
+arguments = ["--symbols", str(options.markets), "--rate", options.rate]
 with fathom.Cluster(workers=options.workers, simulator=arguments) as cluster:
     listed = fathom.eventually(
         "the markets are listed",

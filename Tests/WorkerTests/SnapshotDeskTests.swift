@@ -1,4 +1,5 @@
 import Binance
+import DepthCacheAPI
 import Telemetry
 import Testing
 import Transport
@@ -27,5 +28,50 @@ struct SnapshotDeskTests {
         submit(.synchronize, one, 500, 9)
         #expect(desk.waiting.map(\.limit) == [500, 200, 300])
         #expect(desk.waiting.map(\.notBefore) == [.seconds(5), .seconds(6), .seconds(7)])
+    }
+
+    @Test func `what could go out is told by urgency, and depth is not wanted while first copies still come`()
+        throws
+    {
+        let exchange = try #require(ExchangeDirectory()[name: "binance.com"])
+        let desk = SnapshotDesk(
+            exchange: exchange, http: try HTTPClient(), weight: Guarded(RequestWeight(limitPerMinute: 6000)),
+            clock: WorkerClock(), metrics: MetricRegistry())
+        func submit(
+            _ purpose: SnapshotOrder.Purpose, _ limit: Int, _ count: Int = 1, at time: Duration = .zero
+        ) {
+            for _ in 0..<count {
+                desk.submit(
+                    SnapshotOrder(purpose: purpose, market: "BTCUSDT", limit: limit, notBefore: time) { _ in }
+                )
+            }
+        }
+        submit(.deepen, 1000, 3)
+        submit(.refresh, 500)
+        submit(.deepen, 1000, at: .seconds(1_000_000))
+        // The ration of audits lets 20 of weight go at once.
+        submit(.audit, 100, 9)
+        var demands = desk.demands()
+        #expect(demands.map(\.weight) == [0, 150, 25 + 20])
+        #expect(demands.map(\.orders) == [0, 3, 1 + 4])
+        #expect(demands.map(\.largest) == [0, 50, 25])
+        submit(.synchronize, 100, 2)
+        submit(.probe, 5)
+        demands = desk.demands()
+        #expect(demands.map(\.weight) == [10, 0, 5])
+    }
+
+    @Test func `a rush of first copies ends with the last of them, and never lasts for long`() {
+        var rush = FirstCopyRush()
+        #expect(!rush.isOn(now: .zero))
+        rush.note(now: .seconds(10))
+        #expect(rush.isOn(now: .seconds(11)))
+        #expect(!rush.isOn(now: .seconds(12)))
+        for second in 20..<40 {
+            rush.note(now: .seconds(second))
+            #expect(rush.isOn(now: .seconds(second)) == (second < 35))
+        }
+        rush.note(now: .seconds(42))
+        #expect(rush.isOn(now: .seconds(43)))
     }
 }

@@ -28,6 +28,14 @@ struct ClusterAPI: Sendable {
         return (response.status, (try? JSONValue(parsing: response.body)) ?? .null)
     }
 
+    /// What a child's endpoint says, if it says it well.
+    func text(url: String) async -> String? {
+        var request = HTTPClientRequest(method: "GET", url: url)
+        request.timeout = .seconds(2)
+        guard let response = try? await client.send(request), response.status == 200 else { return nil }
+        return String(decoding: response.body, as: UTF8.self)
+    }
+
     /// Whether a health endpoint of a child says yes.
     func isReady(url: String) async -> Bool {
         var request = HTTPClientRequest(method: "GET", url: url)

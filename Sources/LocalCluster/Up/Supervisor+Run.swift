@@ -8,6 +8,7 @@ extension Supervisor {
             do {
                 try await bringUp(&group)
                 greet()
+                group.addTask { await self.tellProgress() }
                 while !stopped { try? await Task.sleep(for: .milliseconds(100)) }
                 Terminal.say("Stopping ...")
                 await stop()

@@ -56,7 +56,7 @@ enum SnapshotOutcome: Sendable {
 
 /// Fetches snapshots for all books of one exchange, within its request weight and a bound on requests at once.
 ///
-/// Orders go by purpose, the most urgent first; probes may use a tenth of the weight, audits a fiftieth.
+/// Orders go by purpose, the most urgent first, and none for depth while first copies come one after the other; probes may use a tenth of the weight, audits a fiftieth.
 final class SnapshotDesk: Sendable {
     static let parallelRequests = 16
     private static let log = Log("snapshots")
@@ -70,6 +70,18 @@ final class SnapshotDesk: Sendable {
         /// Whether the most urgent order has just been refused for want of weight.
         var lacksWeight = false
         var onLack: @Sendable () -> Void = {}
+        var rush = FirstCopyRush()
+
+        /// Whether an order's time has come, weight aside.
+        func isDue(_ order: SnapshotOrder, _ rations: [SnapshotOrder.Purpose: WeightRation], now: Duration)
+            -> Bool
+        {
+            guard order.notBefore <= now, rations[order.purpose]?.hasRoom(now: now) != false else {
+                return false
+            }
+            // A silent stream cannot wait for the end of a rush: its book may be wrong.
+            return order.purpose.isFirstCopy || order.purpose == .probe || !rush.isOn(now: now)
+        }
     }
 
     let exchange: Exchange
@@ -110,7 +122,9 @@ final class SnapshotDesk: Sendable {
     ///
     /// The new order inherits the old one's time, so that a book that starts over again and again is served at last.
     func submit(_ order: SnapshotOrder) {
+        let now = clock.now
         state.withLock { state in
+            if order.purpose == .synchronize { state.rush.note(now: now) }
             let old = state.orders.firstIndex {
                 $0.purpose == order.purpose && $0.book == order.book && $0.market == order.market
             }
@@ -173,8 +187,7 @@ final class SnapshotDesk: Sendable {
         return state.withLock { state in
             var demands = [WeightReport.Demand](repeating: WeightReport.Demand(), count: 3)
             var rations = state.rations
-            for order in state.orders where order.notBefore <= now {
-                if rations[order.purpose]?.hasRoom(now: now) == false { continue }
+            for order in state.orders where state.isDue(order, rations, now: now) {
                 let weight = request(for: order).weight
                 rations[order.purpose]?.take(weight, now: now)
                 let urgency = order.purpose.urgency
@@ -201,9 +214,8 @@ final class SnapshotDesk: Sendable {
             let (limit, sharers) = weight.withLock { ($0.limitPerMinute, $0.workers * desksOfPool) }
             state.rations[.probe]?.perMinute = Double(limit) / Double(10 * sharers)
             state.rations[.audit]?.perMinute = Double(limit) / Double(50 * sharers)
-            let stopped = state.rations.filter { !$0.value.hasRoom(now: now) }
             let ready = state.orders.indices.filter {
-                state.orders[$0].notBefore <= now && stopped[state.orders[$0].purpose] == nil
+                state.isDue(state.orders[$0], state.rations, now: now)
             }
             guard let index = ready.min(by: { state.orders[$0].purpose < state.orders[$1].purpose }) else {
                 return nil
