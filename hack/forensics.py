@@ -116,7 +116,7 @@ def main():
     parser.add_argument("--reconnects", type=int, default=10)
     parser.add_argument("--depth", type=int, default=500)
     parser.add_argument("--levels", type=int, default=8, help="levels that an event changes")
-    parser.add_argument("--drift", type=float, default=2,
+    parser.add_argument("--drift", type=float, default=6,
                         help="steps of a tick per second; each takes the best level, so the price moves farther")
     options = parser.parse_args()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="fathom-forensics-"))

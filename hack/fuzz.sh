@@ -3,8 +3,9 @@
 #
 #   hack/fuzz.sh [wire|rest|all] [executions]
 #
-# FUZZ_JOBS processes share the executions (default 1). New inputs that reach new code are merged into
-# Tests/Fuzz/corpus/<target> when FUZZ_MERGE=1. A crash leaves its input in .build/fuzz/ and the exit code is not 0.
+# FUZZ_JOBS processes share the executions (default 1). It starts from the frames in Tests/Fuzz/corpus/<target>/ and from the inputs that
+# earlier runs found, <target>.found (base64, one a line), which FUZZ_MERGE=1 writes anew. A crash leaves its input in .build/fuzz/ and the
+# exit code is not 0.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${1:-all} executions=${2:-1000000} jobs=${FUZZ_JOBS:-1}
@@ -30,6 +31,8 @@ run() {
     swiftc -O -parse-as-library -swift-version 6 -package-name fathom -sanitize=fuzzer,address -I "$out" -use-ld=lld \
         -o "$out/fuzz-$name" "Tests/Fuzz/Entry/$name.swift" "$out/Books.o" "$out/Binance.o" "$out/FuzzChecks.o"
     mkdir -p "$found"
+    local number=0
+    while read -r line; do base64 -d <<<"$line" >"$found/kept-$((number += 1))"; done <"$corpus.found"
     local options=(-max_len=2048 -timeout=10 -rss_limit_mb=1024 -dict=Tests/Fuzz/json.dict
         -artifact_prefix="$out/$name-" -print_final_stats=1)
     local each=$((executions / jobs)) running=()
@@ -44,9 +47,11 @@ run() {
             | sed "s/^/$name: /"
     done
     if [ "${FUZZ_MERGE:-0}" = 1 ]; then
+        # The fewest inputs that reach every edge of the code, one a line.
         local merged; merged=$(mktemp -d)
-        "$out/fuzz-$name" -merge=1 -max_len=2048 "$merged" "$corpus" "$found" 2>"$out/$name-merge.log"
-        rm -f "$corpus"/*; cp "$merged"/* "$corpus"/; rm -r "$merged"
+        "$out/fuzz-$name" -set_cover_merge=1 -use_counters=0 -max_len=2048 "$merged" "$corpus" "$found" 2>"$out/$name-merge.log"
+        for input in "$merged"/*; do base64 -w0 "$input"; echo; done | sort >"$corpus.found"
+        rm -r "$merged"
     fi
     [ "$failed" = 0 ] || { tail -40 "$out/$name-1.log" >&2; exit 1; }
 }
