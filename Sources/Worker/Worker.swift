@@ -75,7 +75,8 @@ final class Worker: Sendable {
                 copies: CopyEndpoint(
                     incarnation: incarnation, directory: directory, clock: clock, metrics: metrics
                 ) { book in venues.first { $0.exchange.name == book.venue }?.source.isComing(book) ?? false },
-                audits: AuditEndpoint(directory: directory, loops: loops), weights: weights))
+                audits: AuditEndpoint(directory: directory, loops: loops),
+                infos: InfoEndpoint(directory: directory, clock: clock), weights: weights))
         do {
             server = try HTTPServer(
                 HTTPServerConfiguration(host: configuration.listenAddress, port: configuration.port),

@@ -95,6 +95,17 @@ struct AdministrationTests {
         }
     }
 
+    @Test func `the info of a cache has what its workers say of their books, as far as they answer in time`()
+        async throws
+    {
+        try await GatewayScene.run(workers: [.silent, .answers(.notHere)]) { (scene) async throws in
+            let info = try await scene.json("/get_depthcache_info?exchange=binance.com&market=BTCUSDT")
+            let copies = try #require(info.at("depthcache_info", "DISTRIBUTION"))
+            #expect(copies.at("w1", "book", "bids", "covered_levels") == 7)
+            #expect(copies.at("w0", "STATUS")?.text == "running" && copies.at("w0", "book") == nil)
+        }
+    }
+
     @Test func `records have the keys that clients know`() async throws {
         try await GatewayScene.run(workers: [.silent, .silent]) { (scene) async throws in
             let info = try await scene.json("/get_depthcache_info?exchange=binance.com&market=BTCUSDT")

@@ -39,6 +39,16 @@ final class ScriptedLink: WorkerLink {
     }
     var trouble: String { if case .unreachable(let reason) = script { reason } else { "fine" } }
 
+    func describe(
+        _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void
+    ) {
+        guard case .answers = script, (try? BookInfoQuery(decoding: query)) != nil else {
+            return completion(.failure(WorkerLinkError(reason: "no answer in time")))
+        }
+        completion(
+            .success(BookAnswer.served(Array("{\"bids\":{\"covered_levels\":7}}".utf8)[...]).encoded()))
+    }
+
     func ask(
         _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void
     ) {

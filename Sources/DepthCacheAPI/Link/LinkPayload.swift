@@ -8,6 +8,9 @@ package enum LinkMessageKind {
     package static let weightReport: UInt8 = 21
     package static let auditQuery: UInt8 = 24
     package static let auditAnswer: UInt8 = 25
+    /// Asks what a worker knows of a book besides its levels; answered like a `bookQuery`, with a JSON object.
+    package static let bookInfoQuery: UInt8 = 26
+    package static let bookInfoAnswer: UInt8 = 27
 }
 
 /// Why a link payload could not be read.

@@ -11,6 +11,9 @@ protocol WorkerLink: AnyObject {
     /// Sends an `AuditQuery`, in the same way.
     func audit(
         _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
+    /// Sends a `BookInfoQuery`, in the same way.
+    func describe(
+        _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
 }
 
 /// Why a worker gave no answer.

@@ -48,13 +48,12 @@ extension Dispatcher {
         }
         let key = MarketKey(exchange: exchange, market: market)
         if let route = service.directory.table.routes[key] {
-            return state(request, endpoint, [("depthcache_info", service.pages.depthCache(route))], reply)
+            return info(request, endpoint, route, reply)
         }
         Task {
             do throws(StoreError) {
                 if let route = try await service.directory.lookUp(key) {
-                    return state(
-                        request, endpoint, [("depthcache_info", service.pages.depthCache(route))], reply)
+                    return info(request, endpoint, route, reply)
                 }
                 let message = "DepthCache '\(market)' for '\(exchange)' not found!"
                 finish(
@@ -62,6 +61,18 @@ extension Dispatcher {
             } catch {
                 let members = CacheAdministration.unavailable(endpoint.event, "\(error)")
                 finish(request, endpoint, .apiAway, members, reply)
+            }
+        }
+    }
+
+    private func info(
+        _ request: GatewayRequest, _ endpoint: Endpoint, _ route: MarketRoute,
+        _ reply: @escaping @Sendable (GatewayReply) -> Void
+    ) {
+        describe(route) { books in
+            self.assumeIsolated { dispatcher in
+                let record = dispatcher.service.pages.depthCache(route, books: books)
+                dispatcher.state(request, endpoint, [("depthcache_info", record)], reply)
             }
         }
     }

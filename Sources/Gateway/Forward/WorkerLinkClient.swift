@@ -58,6 +58,10 @@ final class WorkerLinkClient: WorkerLink {
         ask(LinkMessageKind.auditQuery, LinkMessageKind.auditAnswer, query, timeout, completion)
     }
 
+    func describe(_ query: [UInt8], timeout: Duration, completion: @escaping AwaitedAnswers.Completion) {
+        ask(LinkMessageKind.bookInfoQuery, LinkMessageKind.bookInfoAnswer, query, timeout, completion)
+    }
+
     private func ask(
         _ kind: UInt8, _ answerKind: UInt8, _ query: [UInt8], _ timeout: Duration,
         _ completion: @escaping AwaitedAnswers.Completion

@@ -23,13 +23,17 @@ struct ClusterPages: Sendable {
         return JSONFragment(exchanges.map { ($0, JSONFragment(markets[$0] ?? [])) })
     }
 
-    func depthCache(_ route: MarketRoute) -> JSONFragment {
+    /// `books`: what workers say of their copies, by uid.
+    func depthCache(_ route: MarketRoute, books: [String: JSONFragment] = [:]) -> JSONFragment {
         let cache = route.cache
         let lastChange = route.replicas.map(\.replica.created).max() ?? 0
         return JSONFragment([
             ("CREATED_TIME", JSONFragment(seconds: cache.created)),
             ("DESIRED_QUANTITY", JSONFragment(cache.replicas)),
-            ("DISTRIBUTION", JSONFragment(route.replicas.map { ($0.workerUID, replica($0)) })),
+            (
+                "DISTRIBUTION",
+                JSONFragment(route.replicas.map { ($0.workerUID, replica($0, books[$0.workerUID])) })
+            ),
             ("DISTRIBUTION_CHANGES", JSONFragment(route.replicas.count)),
             ("EXCHANGE", JSONFragment(cache.exchange)),
             ("LAST_DISTRIBUTION_CHANGE", JSONFragment(seconds: lastChange)),
@@ -39,9 +43,9 @@ struct ClusterPages: Sendable {
         ])
     }
 
-    private func replica(_ route: ReplicaRoute) -> JSONFragment {
+    private func replica(_ route: ReplicaRoute, _ book: JSONFragment?) -> JSONFragment {
         let restarts = route.replica.restarts
-        return JSONFragment([
+        var members: [(String, JSONFragment)] = [
             ("CREATED_TIME", JSONFragment(seconds: route.replica.created)),
             (
                 "LAST_RESTART_TIME",
@@ -51,7 +55,9 @@ struct ClusterPages: Sendable {
             ("RESTARTS", JSONFragment(restarts)),
             ("SCHEDULED_START_TIME", JSONFragment(seconds: route.replica.created)),
             ("STATUS", JSONFragment(route.isRunning ? "running" : "starting")),
-        ])
+        ]
+        if let book { members.append(("book", book)) }
+        return JSONFragment(members)
     }
 
     /// The members of `db`; `now` is in Unix seconds.

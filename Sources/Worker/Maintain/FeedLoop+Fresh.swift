@@ -118,7 +118,28 @@ extension FeedLoop {
         let reply = duty.freshOrder?.reply
         forgetFresh(duty)
         let dump = meeting.evidence.flatMap { evidence?.keep($0, meeting.audit, of: duty.book.id) }
-        let record = AuditRecord(time: WallClock.milliseconds, audit: meeting.audit, dump: dump)
+        let record = AuditRecord(meeting, dump: dump)
+        if let reply, meeting.purpose != .audit { duty.policy.adopted(reply, now: now) }
+        if !meeting.isPeerCopy { audited(duty, record, now) }
+        if !record.isExact {
+            Self.log.warning(
+                "Book differs",
+                ["book": duty.book.id.description, "message": record.words, "dump": dump ?? ""])
+            invalidate(duty, .auditMismatch)
+        }
+        considerDepth(duty, now)
+        report(duty)
+        guard meeting.isPeerCopy else { return answerWaiters(duty, .compared(record)) }
+        // Another worker's book is no answer to who asked for an audit.
+        if duty.auditWaiters.isEmpty || duty.freshOrder != nil { return }
+        if record.isExact {
+            orderFresh(.refresh, limit: duty.policy.targetLimit, duty)
+        } else {
+            answerWaiters(duty, .unavailable(record.words))
+        }
+    }
+
+    private func audited(_ duty: BookDuty, _ record: AuditRecord, _ now: Duration) {
         // Results that only repeat what was told are told once a minute.
         if !record.isExact || duty.lastAudit.map({ !$0.isExact || record.time - $0.time >= 60_000 }) ?? true {
             duty.lastAudit = record
@@ -126,19 +147,6 @@ extension FeedLoop {
         duty.lastCompared = now
         duty.book.state.withLock { $0.lastAudit = record }
         (record.isExact ? duty.venue.matches : duty.venue.mismatches).add()
-        if let reply, meeting.purpose != .audit { duty.policy.adopted(reply, now: now) }
-        if !record.isExact {
-            Self.log.warning(
-                "Book differs from the exchange's own",
-                ["book": duty.book.id.description, "message": record.words, "dump": dump ?? ""])
-            duty.book.state.withLock { state in
-                state.note = KeptBook.Note(reason: .auditMismatch, message: record.words)
-            }
-            invalidate(duty, .auditMismatch)
-        }
-        considerDepth(duty, now)
-        report(duty)
-        answerWaiters(duty, .compared(record))
     }
 
     /// Gives up the copy; the policy asks again after a while.

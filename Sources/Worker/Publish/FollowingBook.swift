@@ -9,6 +9,8 @@ struct FollowingBook: ~Copyable, Sendable {
     /// Where the served book stood when this one began to collect.
     let beganAt: Int64
     let since: ContinuousClock.Instant
+    /// Its levels came from another worker: they do not show the exchange's own book.
+    private(set) var isPeerCopy = false
     /// The events since it began, the oldest first, as far as there is room: what a mismatch is explained with.
     private var events = EventBuffer(limit: EventBuffer.Limit(events: 2000, bytes: 1 << 20))
 
@@ -33,6 +35,7 @@ struct FollowingBook: ~Copyable, Sendable {
     mutating func receive(
         _ snapshot: BookSnapshot, coverage: SnapshotCoverage, at arrival: Arrival
     ) -> SyncAction? {
+        if case .bounds = coverage { isPeerCopy = true }
         let action = book.receive(snapshot, for: request, coverage: coverage, at: arrival)
         if case .fetchSnapshot(let next) = action { request = next }
         return action
@@ -58,6 +61,8 @@ struct FollowingBook: ~Copyable, Sendable {
 /// What came of a copy and its book standing at one id.
 struct Meeting: Sendable {
     var purpose: SnapshotOrder.Purpose
+    /// The copy was another worker's, so that this is no audit.
+    var isPeerCopy = false
     var audit: BookAudit
     /// Both books and the events between; only if they differ.
     var evidence: Evidence?
@@ -98,8 +103,17 @@ struct AuditRecord: Equatable, Sendable {
     /// When, in milliseconds since 1970.
     var time: Int64
     var audit: BookAudit
+    /// Whose book it was compared with.
+    var reference: String
     /// The file that holds what a mismatch is explained with.
     var dump: String?
+
+    init(_ meeting: Meeting, dump: String? = nil) {
+        time = WallClock.milliseconds
+        audit = meeting.audit
+        reference = meeting.isPeerCopy ? "another worker's" : "the exchange's own"
+        self.dump = dump
+    }
 
     var isExact: Bool { audit.isExact }
     var matched: Int { audit.bids.matched + audit.asks.matched }
@@ -110,9 +124,9 @@ struct AuditRecord: Equatable, Sendable {
     /// The result in a sentence.
     var words: String {
         guard !isExact else {
-            return "all \(matched) levels matched the exchange's own book at \(audit.lastID)"
+            return "all \(matched) levels matched \(reference) book at \(audit.lastID)"
         }
-        return "the book differed from the exchange's own at \(audit.lastID): \(drifted) levels drifted, "
+        return "the book differed from \(reference) at \(audit.lastID): \(drifted) levels drifted, "
             + "\(orphaned) orphaned, \(missed) missed, \(matched) matched"
     }
 }

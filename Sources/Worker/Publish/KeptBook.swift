@@ -123,7 +123,7 @@ final class KeptBook: Sendable {
 extension KeptBook.State {
     /// Compares the copy with the book once both stand at one id, and gives the book what the copy knows more.
     ///
-    /// A copy that differs changes nothing: both are kept as evidence, and the book is for the caller to withdraw.
+    /// A copy that differs withdraws the book at once: both are kept as evidence, and the caller starts the book over.
     ///
     /// `isAhead`: the copy may also be newer, when the stream has brought nothing for a while; if they differ then, it is
     /// the stream that is behind, and nothing is returned.
@@ -135,12 +135,17 @@ extension KeptBook.State {
             fresh = consume copy
             return nil
         }
-        isDoubtful = !audit.isExact
+        var meeting = Meeting(purpose: copy.purpose, isPeerCopy: copy.isPeerCopy, audit: audit)
         guard audit.isExact else {
-            return Meeting(purpose: copy.purpose, audit: audit, evidence: evidence(&copy))
+            isDoubtful = true
+            meeting.evidence = evidence(&copy)
+            note = KeptBook.Note(reason: .auditMismatch, message: AuditRecord(meeting).words)
+            book.suspend(.auditMismatch)
+            return meeting
         }
+        if !copy.isPeerCopy { isDoubtful = false }
         if copy.purpose != .audit { _ = book.merge(&copy.book, isAhead: isAhead) }
-        return Meeting(purpose: copy.purpose, audit: audit)
+        return meeting
     }
 
     private func evidence(_ copy: inout FollowingBook) -> Evidence? {

@@ -118,12 +118,17 @@ final class LinkEndpoint: LinkRequestHandler {
     private let books: BookEndpoint
     private let copies: CopyEndpoint
     private let audits: AuditEndpoint
+    private let infos: InfoEndpoint
     private let weights: WeightEndpoint
 
-    init(books: BookEndpoint, copies: CopyEndpoint, audits: AuditEndpoint, weights: WeightEndpoint) {
+    init(
+        books: BookEndpoint, copies: CopyEndpoint, audits: AuditEndpoint, infos: InfoEndpoint,
+        weights: WeightEndpoint
+    ) {
         self.books = books
         self.copies = copies
         self.audits = audits
+        self.infos = infos
         self.weights = weights
     }
 
@@ -132,6 +137,7 @@ final class LinkEndpoint: LinkRequestHandler {
         case LinkMessageKind.bookCopyRequest: copies.handle(request, reply)
         case LinkMessageKind.auditQuery: audits.handle(request, reply)
         case LinkMessageKind.weightGrant: weights.handle(request, reply)
+        case LinkMessageKind.bookInfoQuery: infos.handle(request, reply)
         default: books.handle(request, reply)
         }
     }
