@@ -66,6 +66,12 @@ struct FamilyTests {
         #expect(Expiry.milliseconds(of: next) == Expiry.milliseconds(of: symbol).map { $0 + 86_400_000 })
     }
 
+    @Test func `every reply says the exchange's time`() throws {
+        let bench = try Bench("binance.com")
+        #expect(bench.get("ping", "").header("date") == "Fri, 15 Jan 2027 08:00:00 GMT")
+        #expect(bench.get("nothing", "").header("date") == "Fri, 15 Jan 2027 08:00:00 GMT")
+    }
+
     @Test func `other markets do not expire`() throws {
         #expect(Expiry.successor(of: "BTCUSDT") == nil)
         let bench = try Bench("binance.com-futures")

@@ -43,6 +43,13 @@ final class RESTService {
 
     /// Answers `GET path?query`, where `path` begins after the exchange's name.
     func answer(_ path: String, _ query: QueryString, at microseconds: Int64) -> RESTReply {
+        var reply = undated(path, query, at: microseconds)
+        // Clients read the exchange's minute from it.
+        reply.headers.append(("date", HTTPDate.text(microseconds: microseconds)))
+        return reply
+    }
+
+    private func undated(_ path: String, _ query: QueryString, at microseconds: Int64) -> RESTReply {
         if let forced = forcedReply(at: microseconds) { return forced }
         guard path.hasPrefix(kind.restPrefix + "/") else { return other(path, at: microseconds) }
         let name = path.dropFirst(kind.restPrefix.utf8.count + 1)
