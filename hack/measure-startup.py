@@ -109,8 +109,9 @@ with fathom.Cluster(workers=options.workers, simulator=arguments) as cluster:
     for minute in minutes:
         used = weight.by_minute[minute]
         print(f"  minute {minute - minutes[0]}: {used} of {usable} usable weight used ({used / usable:.1%})")
-    whole = [weight.by_minute[minute] for minute in minutes[:-1]]
+    # The first minute is cut by the beginning, the last one by the end.
+    whole = [weight.by_minute[minute] for minute in minutes[1:-1]]
     if whole:
-        print(f"while books waited: {sum(whole) / (usable * len(whole)):.1%} of the budget was used")
+        print(f"in whole minutes while books waited: {sum(whole) / (usable * len(whole)):.1%} of the budget was used")
     total = sum(weight.by_minute.values())
     print(f"weight in all {total}, {total / len(markets):.1f} for each market; refusals (429 and 418): {weight.refusals}")
