@@ -45,6 +45,19 @@ class Audit(unittest.TestCase):
         self.assertTrue(lines[0].startswith("EXCHANGE"), lines[0])
         self.assertEqual(sum(" exact " in line for line in lines), 2 * len(self.MARKETS), done.stdout)
 
+    def test_a_book_that_differs(self):
+        # A level changes at the exchange and no event tells of it.
+        self.cluster.fault("BNBUSDT", "corrupt", rank=200, side="bids")
+        one = ("--exchange", EXCHANGE, "--market", "BNBUSDT", "-o", "json")
+        done = self.here(*one)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        for row in json.loads(done.stdout):
+            self.assertEqual(row["outcome"], "mismatch", row)
+            self.assertEqual(sum(row["bids"][name] for name in ("drift", "orphaned", "missed")), 1, row)
+            self.assertEqual(sum(row["asks"][name] for name in ("drift", "orphaned", "missed")), 0, row)
+        # Both started over from the exchange, not from each other.
+        eventually("both are exact again", lambda: self.here(*one).returncode == 0, 60, pause=1)
+
     def test_what_cannot_be_done_is_said(self):
         gateway = f"http://127.0.0.1:{self.cluster.gateway[1]}"
         unknown = self.fathom("--gateway", gateway, "--exchange", EXCHANGE, "--market", "NOSUCHCOIN")
