@@ -51,9 +51,9 @@ struct WeightPlannerTests {
         var planner = planner(["a"])
         planner.take(report(share: 0, demand: [0, 9000, 0]), from: "a", now: .zero)
         planned(&planner)
-        #expect(weight(planner, "a") == 4800)
+        #expect(weight(planner, "a") == 3600)
         planner.take(
-            report(at: 46, spent: 4800, header: 4800, granted: 4800, share: 0, demand: [0, 9000, 0]),
+            report(at: 46, spent: 3600, header: 3600, granted: 3600, share: 0, demand: [0, 9000, 0]),
             from: "a", now: .zero)
         planned(&planner)
         #expect(weight(planner, "a") == 5100)

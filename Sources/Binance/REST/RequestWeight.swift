@@ -28,6 +28,8 @@ package struct RequestWeight: Sendable {
     package static let usablePercent = 85
     /// The part of the limit, in percent, that all workers together may use without a grant.
     package static let freePercent = 5
+    /// The part of the limit, in percent, that is kept back for first copies that are still to be asked for: those of 300 spot markets.
+    package static let firstCopyPercent = 25
     /// From this second on nothing is kept back for first copies any more.
     package static let lateSecond: Int64 = 45
     /// No weight is believed to be above this, whoever told it: sums and products of believed numbers cannot overflow.

@@ -132,7 +132,7 @@ struct WeightPlanner: Sendable {
         var ledger = old
         let limit = limit(key.pool, state)
         let isLate = RequestWeight.isLate(ledger.time)
-        let kept = isLate ? 0 : limit * RequestWeight.freePercent / 100
+        let kept = isLate ? 0 : limit * RequestWeight.firstCopyPercent / 100
         let ids = ledger.bookings.keys.filter { members[$0]?.group == key.group }.sorted()
         for urgency in 0..<3 {
             // In slices, so that who reports a moment later is not left with nothing.
