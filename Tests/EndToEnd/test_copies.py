@@ -35,15 +35,16 @@ class Copies(unittest.TestCase):
         return replica.get("status", {}).get("incarnation")
 
     def settled(self):
-        """The snapshots given, once no more are asked for."""
+        """The snapshots given, once every market had its deep one and no more are asked for."""
         last = [None, 0.0]
 
         def is_quiet():
             now = self.given()
             if now != last[0]:
                 last[:] = [now, time.monotonic()]
-            return time.monotonic() - last[1] > 3 and last[0]
-        return eventually("the exchange is asked no more", is_quiet, 60)
+            are_deep = all(max(now.get(market, [0])) >= 1000 for market in self.MARKETS)
+            return are_deep and time.monotonic() - last[1] > 3 and last[0]
+        return eventually("the exchange is asked no more", is_quiet, 90)
 
     def audit(self):
         for market in self.MARKETS:

@@ -67,21 +67,17 @@ class Depth(unittest.TestCase):
         eventually("another", lambda: self.info("BNBUSDT")["last_audit"]["time"] > first["time"], 30)
         self.assertEqual(self.info("BNBUSDT")["restarts"], 0)
         self.cluster.fault("BNBUSDT", "corrupt", rank=60, side="bids")
-        status = eventually(
-            "the mismatch in the cache's status",
-            lambda: (a := self.cluster.cache("corrupted")["status"].get("lastAudit", {})).get("result") == "Mismatch" and a, 60)
-        self.assertEqual([status["drifted"], status["orphaned"], status["missed"]], [1, 0, 0])
-        self.assertTrue(status["dump"].startswith(str(self.cluster.directory / "tmp" / "audit-")), status)
-        with open(status["dump"], encoding="utf-8") as file:
-            dump = json.load(file)
+        # The next refresh says "match" again within seconds, so the lasting traces are looked at: the Events and the dump.
+        events = eventually(
+            "Events on both objects",
+            lambda: (found := [e for e in json.loads(self.cluster.kubectl("get", "events", "-o", "json"))["items"]
+                               if e["reason"] == "AuditMismatch"])
+            and {e["involvedObject"]["kind"] for e in found} == {"DepthCache", "DepthCacheReplica"} and found, 60)
+        self.assertEqual(events[0]["type"], "Warning")
+        dumps = eventually("the dump", lambda: list((self.cluster.directory / "tmp").glob("**/audit-*")), 10)
+        dump = json.loads(dumps[0].read_text(encoding="utf-8"))
         self.assertEqual(dump["bids"]["drifted"], 1)
         self.assertGreater(len(dump["ours"]["bids"]), 50)
-        events = eventually(
-            "an Event",
-            lambda: [e for e in json.loads(self.cluster.kubectl("get", "events", "-o", "json"))["items"]
-                     if e["reason"] == "AuditMismatch"], 30)
-        self.assertEqual({e["involvedObject"]["kind"] for e in events}, {"DepthCache", "DepthCacheReplica"})
-        self.assertEqual(events[0]["type"], "Warning")
         for side in ("asks", "bids"):
             eventually("the side is exact again", lambda: self.cluster.audit("BNBUSDT", side), 30)
         self.assertEqual(self.info("BNBUSDT")["restarts"], 1)
