@@ -10,8 +10,6 @@ package protocol HTTPRequestHandler: AnyObject, Sendable {
 package struct TLSServerSettings: Sendable, Hashable {
     package var certificateFile: String
     package var keyFile: String
-    /// For the handshake of an accepted connection, in whole seconds.
-    package var handshakeTimeout: Duration = .seconds(5)
 
     package init(certificateFile: String, keyFile: String) {
         self.certificateFile = certificateFile

@@ -7,9 +7,7 @@ func closeSocket(_ socket: Int32) { Glibc.close(socket) }
 
 extension EventLoop {
     /// The name of the vhost that carries these settings; a loop has one for each certificate and each trust.
-    private static func name(_ tls: TLSServerSettings) -> String {
-        "server \(tls.certificateFile) \(tls.handshakeTimeout.components.seconds)"
-    }
+    private static func name(_ tls: TLSServerSettings) -> String { "server \(tls.certificateFile)" }
 
     /// Makes the TLS context of a server on this loop, so that a bad certificate is an error before anything listens.
     func prepareServer(tls: TLSServerSettings?) throws(TransportError) {
@@ -25,7 +23,6 @@ extension EventLoop {
             unsafe info.vhost_name = ConstantCString(name).constant
             unsafe info.ssl_cert_filepath = ConstantCString(tls.certificateFile).constant
             unsafe info.ssl_private_key_filepath = ConstantCString(tls.keyFile).constant
-            unsafe info.timeout_secs = UInt32(clamping: max(1, tls.handshakeTimeout.components.seconds))
             unsafe info.alpn = ConstantCString("http/1.1").constant
             return unsafe lws_create_vhost(loop.context, &info) != nil
         }
