@@ -25,11 +25,11 @@ struct AuditMessageTests {
     }
 
     @Test func `a query survives the way and cut ones are refused`() throws {
-        let query = AuditQuery(exchange: "binance.com", market: "币安人生USDT")
+        let query = MarketQuery(exchange: "binance.com", market: "币安人生USDT")
         let bytes = query.encoded()
-        #expect(try AuditQuery(decoding: bytes) == query)
+        #expect(try MarketQuery(decoding: bytes) == query)
         for count in 0..<bytes.count {
-            #expect(throws: LinkPayloadError.self) { try AuditQuery(decoding: Array(bytes.prefix(count))) }
+            #expect(throws: LinkPayloadError.self) { try MarketQuery(decoding: Array(bytes.prefix(count))) }
         }
     }
 
@@ -40,7 +40,7 @@ struct AuditMessageTests {
             var bytes = samples[Int.random(in: 0..<samples.count, using: &random)]
             bytes[Int.random(in: 0..<bytes.count, using: &random)] = .random(in: 0...255, using: &random)
             if let answer = try? AuditAnswer(decoding: bytes) { #expect(answer.encoded() == bytes) }
-            if let query = try? AuditQuery(decoding: bytes) { #expect(query.encoded() == bytes) }
+            if let query = try? MarketQuery(decoding: bytes) { #expect(query.encoded() == bytes) }
         }
     }
 }

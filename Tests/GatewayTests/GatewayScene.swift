@@ -42,7 +42,7 @@ final class ScriptedLink: WorkerLink {
     func describe(
         _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void
     ) {
-        guard case .answers = script, (try? BookInfoQuery(decoding: query)) != nil else {
+        guard case .answers = script, (try? MarketQuery(decoding: query)) != nil else {
             return completion(.failure(WorkerLinkError(reason: "no answer in time")))
         }
         completion(

@@ -1,31 +1,4 @@
-/// What a gateway asks a worker: to compare one book with the exchange's own.
-package struct AuditQuery: Equatable, Sendable {
-    package var exchange: String
-    package var market: String
-
-    package init(exchange: String, market: String) {
-        self.exchange = exchange
-        self.market = market
-    }
-
-    package func encoded() -> [UInt8] {
-        var bytes: [UInt8] = [LinkPayload.version]
-        bytes.appendText(exchange, atMost: LinkPayload.longestName)
-        bytes.appendText(market, atMost: LinkPayload.longestName)
-        return bytes
-    }
-
-    /// Reads a payload and refuses everything that `encoded` would not write.
-    package init(decoding bytes: [UInt8]) throws(LinkPayloadError) {
-        var reader = PayloadReader(bytes)
-        try reader.version()
-        exchange = try reader.text("exchange", atMost: LinkPayload.longestName)
-        market = try reader.text("market", atMost: LinkPayload.longestName)
-        try reader.end()
-    }
-}
-
-/// What a worker answers to an `AuditQuery`.
+/// What a worker answers to an `MarketQuery`.
 package enum AuditAnswer: Equatable, Sendable {
     case compared(AuditReport)
     /// The book is here and could not be compared; the reason is for people.

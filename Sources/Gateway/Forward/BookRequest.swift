@@ -8,10 +8,10 @@ protocol WorkerLink: AnyObject {
     /// Sends a book query; the completion is called once, on the loop, with the answer's payload or a reason.
     func ask(
         _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
-    /// Sends an `AuditQuery`, in the same way.
+    /// Sends an `MarketQuery`, in the same way.
     func audit(
         _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
-    /// Sends a `BookInfoQuery`, in the same way.
+    /// Sends a `MarketQuery`, in the same way.
     func describe(
         _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
 }

@@ -19,7 +19,7 @@ extension Dispatcher {
             return finish(
                 request, endpoint, .notFound, Envelope.error(.notFound, endpoint.event, message), reply)
         }
-        let query = AuditQuery(exchange: route.cache.exchange, market: route.cache.market).encoded()
+        let query = MarketQuery(exchange: route.cache.exchange, market: route.cache.market).encoded()
         let round = AuditRound(route) { [self] results in
             let members: Members = [
                 ("exchange", JSONFragment(route.cache.exchange)),

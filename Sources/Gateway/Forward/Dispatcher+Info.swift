@@ -28,7 +28,7 @@ final class InfoRequest {
 extension Dispatcher {
     /// Asks all workers that hold the market how their books stand, and calls back on the loop.
     func describe(_ route: MarketRoute, completion: @escaping ([String: JSONFragment]) -> Void) {
-        let query = BookInfoQuery(exchange: route.cache.exchange, market: route.cache.market).encoded()
+        let query = MarketQuery(exchange: route.cache.exchange, market: route.cache.market).encoded()
         let holders = route.replicas.compactMap { replica in
             links[replica.workerUID].map { (replica.workerUID, $0) }
         }.filter { $0.1.condition == .up }

@@ -21,8 +21,8 @@ final class AuditEndpoint: LinkRequestHandler {
 
     /// Calls `completion` once, from any thread, within about a minute.
     func audit(_ payload: [UInt8], completion: @escaping @Sendable (AuditAnswer) -> Void) {
-        let query: AuditQuery
-        do { query = try AuditQuery(decoding: payload) } catch {
+        let query: MarketQuery
+        do { query = try MarketQuery(decoding: payload) } catch {
             return completion(.badRequest("\(error)"))
         }
         // Of several feed speeds the fastest is what queries are answered from.

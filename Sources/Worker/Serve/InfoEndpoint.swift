@@ -20,8 +20,8 @@ final class InfoEndpoint: LinkRequestHandler {
     }
 
     func answer(_ payload: [UInt8]) -> BookAnswer {
-        let query: BookInfoQuery
-        do { query = try BookInfoQuery(decoding: payload) } catch {
+        let query: MarketQuery
+        do { query = try MarketQuery(decoding: payload) } catch {
             return .badRequest(parameter: "query", message: "\(error)")
         }
         let books = directory.books(exchange: query.exchange, market: query.market)

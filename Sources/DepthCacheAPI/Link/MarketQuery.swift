@@ -1,7 +1,5 @@
-/// Asks a worker how its books of one market stand: phase, coverage, last audit.
-///
-/// The answer is a `BookAnswer` whose JSON object has the members that `docs/link.md` lists.
-package struct BookInfoQuery: Equatable, Sendable {
+/// Asks a worker about its books of one market: how they stand, or to compare them with the exchange's own; the kind says which.
+package struct MarketQuery: Equatable, Sendable {
     package var exchange: String
     package var market: String
 
@@ -11,12 +9,13 @@ package struct BookInfoQuery: Equatable, Sendable {
     }
 
     package func encoded() -> [UInt8] {
-        var bytes = [LinkPayload.version]
+        var bytes: [UInt8] = [LinkPayload.version]
         bytes.appendText(exchange, atMost: LinkPayload.longestName)
         bytes.appendText(market, atMost: LinkPayload.longestName)
         return bytes
     }
 
+    /// Reads a payload and refuses everything that `encoded` would not write.
     package init(decoding bytes: [UInt8]) throws(LinkPayloadError) {
         var reader = PayloadReader(bytes)
         try reader.version()
