@@ -12,6 +12,9 @@ swift build --build-tests
 swift test --skip-build --disable-xctest --no-parallel "$@"
 [ $# -eq 0 ] || exit 0
 
+# The chart, the manifests and the resource definitions, as Helm and Kubernetes' schemas see them.
+(cd Tests/Chart && ../../hack/python.sh -m unittest -v)
+
 # The programs that users run are release builds; FATHOM_BIN chooses others.
 export FATHOM_BIN=${FATHOM_BIN:-$PWD/.build/debug}
 cd Tests/EndToEnd
