@@ -7,10 +7,12 @@ import Testing
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
         for (fileName, content) in CustomResourceDefinitions.all {
-            let file = try Data(contentsOf: root.appending(path: "manifests/crds/\(fileName)"))
-            #expect(
-                Array(file) == content,
-                "manifests/crds/\(fileName) differs from Sources/DepthCacheAPI/Resources")
+            for folder in ["manifests/crds", "charts/fathom/files/crds"] {
+                let file = try Data(contentsOf: root.appending(path: "\(folder)/\(fileName)"))
+                #expect(
+                    Array(file) == content,
+                    "\(folder)/\(fileName) is stale: run hack/generate-manifests.sh")
+            }
         }
     }
 
