@@ -32,6 +32,7 @@ let package = Package(
         .executable(name: "fathom-bench", targets: ["fathom-bench"]),
     ],
     targets: [
+        .systemLibrary(name: "CPrefetch"),
         system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
         system("CYaml", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
         system("CWebSockets", pkgConfig: "libwebsockets", apt: "libwebsockets-dev"),
@@ -39,7 +40,7 @@ let package = Package(
         system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
 
         library("Telemetry"),
-        library("Books"),
+        library("Books", ["CPrefetch"]),
         library("Arguments"),
         library("YAML", ["CYaml"]),
         library("Transport", ["Telemetry", "CCurl", "CWebSockets", "COpenSSL"]),

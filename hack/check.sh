@@ -8,7 +8,8 @@ fail() { printf 'check: %s\n' "$1" >&2; failures=$((failures + 1)); }
 # One line a module: the modules of this package and the system modules that it may import.
 allowed() {
     case $1 in
-        Books | Arguments) echo "" ;;
+        Books) echo "CPrefetch" ;; # one instruction that Swift has no word for
+        Arguments) echo "" ;;
         Telemetry) echo "Glibc Synchronization FoundationEssentials" ;;
         YAML) echo "CYaml" ;;
         Transport) echo "Telemetry CCurl CWebSockets COpenSSL Glibc Synchronization FoundationEssentials Dispatch" ;;

@@ -12,7 +12,7 @@ root=$PWD
 work=$(mktemp -d "${TMPDIR:-/tmp}/fathom-mutate.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/Sources" "$work/Tests/TestSupport"
-cp -r Sources/Books "$work/Sources/Books"
+cp -r Sources/Books Sources/CPrefetch "$work/Sources/"
 cp -r Tests/BooksTests "$work/Tests/BooksTests"
 cp Tests/TestSupport/SplitMix64.swift "$work/Tests/TestSupport/"
 cp -r Sources/Books "$work/original"
@@ -30,7 +30,8 @@ let house: [SwiftSetting] = [
 let package = Package(
     name: "fathom",
     targets: [
-        .target(name: "Books", swiftSettings: house),
+        .systemLibrary(name: "CPrefetch"),
+        .target(name: "Books", dependencies: ["CPrefetch"], swiftSettings: house),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
         .testTarget(name: "BooksTests", dependencies: ["Books", "TestSupport"], swiftSettings: house),
     ])
@@ -40,7 +41,7 @@ build() { (cd "$work" && swift build --build-tests > build.log 2>&1); }
 # A mutant that loops for ever is killed too: the tests of an intact book take a small part of this.
 check() { (cd "$work" && timeout 600 swift test --disable-xctest --skip-build > test.log 2>&1); }
 
-build || { tail -20 "$work/build.log"; echo "the intact book does not build"; exit 2; }
+build || { grep error: "$work/build.log" | head; echo "the intact book does not build"; exit 2; }
 check || { grep '✘' "$work/test.log" | head; echo "the intact book fails its tests"; exit 2; }
 killed=0 survivors=()
 for patch in Tests/Mutations/*.patch; do

@@ -100,6 +100,10 @@ package struct BookSide: ~Copyable, Sendable {
             else { return false }
             let found = ladder.slots(
                 of: key(one), key(two), key(three), key(four), below: ladder.slots)
+            ladder.prefetch(slot: found.0)
+            ladder.prefetch(slot: found.1)
+            ladder.prefetch(slot: found.2)
+            ladder.prefetch(slot: found.3)
             slots[first] = Int32(truncatingIfNeeded: found.0)
             slots[first &+ 1] = Int32(truncatingIfNeeded: found.1)
             slots[first &+ 2] = Int32(truncatingIfNeeded: found.2)

@@ -37,6 +37,12 @@ package struct OrderBook: ~Copyable, Sendable {
         (bids.isEmpty && !bids.isWhole) || (asks.isEmpty && !asks.isWhole)
     }
 
+    /// Asks for the memory that the next event will most likely touch, without waiting for it.
+    package func prefetch() {
+        bids.ladder.prefetch()
+        asks.ladder.prefetch()
+    }
+
     /// Brings the book to the end of `event`; that it follows on the book is checked by the caller.
     package mutating func apply(_ event: borrowing DepthEvent, receivedTime: Int64) throws(BookError) {
         try bids.apply(event.bids)

@@ -66,6 +66,9 @@ package struct SynchronizedBook: ~Copyable, Sendable {
         synchronizer.streamClosed(reason)
     }
 
+    /// Asks for the memory that the next event will most likely touch, without waiting for it.
+    package func prefetch() { book.prefetch() }
+
     /// Takes the next event of the stream, which came over connection `feed`.
     package mutating func receive(
         _ event: borrowing DepthEvent, from feed: Int = 0, at arrival: Arrival

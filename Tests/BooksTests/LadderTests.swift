@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Books
@@ -43,19 +44,22 @@ struct LadderTests {
     /// Prices come in crowds between others that are far apart, so that there is often no gap nearby.
     @Test(arguments: [Side.bids, .asks], [true, false])
     func `crowds of prices between distant ones`(side: Side, isOrdered: Bool) throws {
+        var random = SplitMix64(seed: 1)
         for start in [0, 40, 700, 2500] {
             var reference = Reference()
             var book = BookSide(side, keepsAll: true)
             for price in 0..<start { reference.set(Int64(price + 1) * 1000, 1) }
             try book.apply(reference.takeLevels())
             for step in 0..<600 {
-                let middle = Int64.random(in: 1...Int64(start + 1)) * 1000
-                for _ in 0..<Int.random(in: 0...(step % 10 == 0 ? 100 : 12)) {
-                    let isNear = Int.random(in: 0..<4) > 0
+                let middle = Int64.random(in: 1...Int64(start + 1), using: &random) * 1000
+                for _ in 0..<Int.random(in: 0...(step % 10 == 0 ? 100 : 12), using: &random) {
+                    let isNear = Int.random(in: 0..<4, using: &random) > 0
                     let price =
                         isNear
-                        ? middle + .random(in: -40...40) : Int64.random(in: 1...Int64(start + 1) * 1000)
-                    reference.set(max(price, 1), Bool.random() ? 0 : .random(in: 1...99))
+                        ? middle + .random(in: -40...40, using: &random)
+                        : Int64.random(in: 1...Int64(start + 1) * 1000, using: &random)
+                    reference.set(
+                        max(price, 1), Bool.random(using: &random) ? 0 : .random(in: 1...99, using: &random))
                 }
                 // A price may come twice in one event: the later one counts, so the order of those must stay.
                 if isOrdered {
@@ -74,10 +78,13 @@ struct LadderTests {
     }
 
     @Test(arguments: [Side.bids, .asks]) func `a side that is emptied and filled again`(side: Side) throws {
+        var random = SplitMix64(seed: 1)
         var reference = Reference()
         var book = BookSide(side, keepsAll: true)
         for round in 0..<40 {
-            for _ in 0..<Int.random(in: 1...400) { reference.set(.random(in: 1...500), .random(in: 1...9)) }
+            for _ in 0..<Int.random(in: 1...400, using: &random) {
+                reference.set(.random(in: 1...500, using: &random), .random(in: 1...9, using: &random))
+            }
             try book.apply(reference.takeLevels())
             Self.check(book, reference, at: round)
             let kept = round % 4 == 0 ? 0 : 3
@@ -88,12 +95,15 @@ struct LadderTests {
     }
 
     @Test func `a new scale between levels of one event reaches gaps and levels alike`() throws {
+        var random = SplitMix64(seed: 1)
         var book = BookSide(.asks, keepsAll: true)
         var prices: Set<Int64> = []
         for scale in UInt8(0)...6 {
             for _ in 0..<30 {
                 let levels = (0..<50).map { _ in
-                    let (price, isGone) = (Int64.random(in: 1...300), Bool.random())
+                    let (price, isGone) = (
+                        Int64.random(in: 1...300, using: &random), Bool.random(using: &random)
+                    )
                     let common = price * powerOfTen(Int(6 - scale))
                     if isGone { prices.remove(common) } else { prices.insert(common) }
                     return PriceLevel(
@@ -109,23 +119,28 @@ struct LadderTests {
     }
 
     @Test func `after a trim the worst levels are gone and the room of gaps is used again`() throws {
+        var random = SplitMix64(seed: 1)
         var reference = Reference()
         var book = BookSide(.bids)
         for price in 1...1000 { reference.set(Int64(price) * 10, 1) }
         try book.apply(reference.takeLevels())
         for round in 0..<20 {
-            for _ in 0..<300 { reference.set(5000 + .random(in: 0...200), .random(in: 0...1)) }
+            for _ in 0..<300 {
+                reference.set(5000 + .random(in: 0...200, using: &random), .random(in: 0...1, using: &random))
+            }
             try book.apply(reference.takeLevels())
             book.trim(to: 600)
             let worst = reference.quantities.keys.sorted().suffix(600).first ?? 0
             reference.quantities = reference.quantities.filter { $0.key >= worst }
             Self.check(book, reference, at: round)
             // What is beyond the bound is left out.
+            let limit = book.bound
+            let bound = try #require(limit)
             reference.set(worst, 1)
             try book.apply(
                 reference.takeLevels() + [
                     PriceLevel(
-                        price: FixedDecimal(mantissa: worst - 1, scale: 2),
+                        price: FixedDecimal(mantissa: bound - 1, scale: 2),
                         quantity: FixedDecimal(mantissa: 1, scale: 0))
                 ])
             Self.check(book, reference, at: round)

@@ -227,6 +227,7 @@ extension FeedLoop {
 
     func hear(_ text: String, _ feed: Feed) {
         unsafe Array(text.utf8).withUnsafeBytes { unsafe didReceive($0, feed.trust, feed.generation) }
+        didReceiveAll(feed.trust, feed.generation)
     }
 
     /// Lets the feed's machine say its next message and answers it.

@@ -114,12 +114,12 @@ private struct TwoFeedsHistory {
         }
         let (previous, last) = (id(before: first), id(before: end))
         let line = duty.lines[index]
-        line.feed.event = DepthEvent(
+        let event = DepthEvent(
             first: previous + 1, last: last, sentPrevious: previous, eventTime: last, bids: side(true),
             asks: side(false))
         milliseconds += 1
         let instant = began + .milliseconds(milliseconds)
-        loop.deliver(line, line.feed, Arrival(instant: instant, wallMilliseconds: last), .zero)
+        loop.deliver(event, line, Arrival(instant: instant, wallMilliseconds: last), .zero)
         return true
     }
 

@@ -6,10 +6,16 @@ protocol ByteChannelHandler: AnyObject {
     func channelOpened()
     /// The bytes are valid during the call only.
     func channelReceived(_ bytes: UnsafeRawBufferPointer)
+    /// Everything that was there when the loop turned to the socket has been given.
+    func channelReceivedAll()
     /// All that was written has left for the network.
     func channelDrained()
     /// Nothing comes after this.
     func channelClosed(_ reason: String)
+}
+
+extension ByteChannelHandler {
+    func channelReceivedAll() {}
 }
 
 /// One socket, plain or TLS, on a loop: bytes in to its handler, bytes out through a bounded buffer.
@@ -196,6 +202,7 @@ protocol ByteChannelHandler: AnyObject {
             opened()
             endHandshakeTimeout()
             unsafe received(bytes)
+            handler?.channelReceivedAll()
         case LWS_CALLBACK_RAW_WRITEABLE:
             return writeable()
         case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:

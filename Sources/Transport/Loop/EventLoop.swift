@@ -25,7 +25,8 @@ import Telemetry
     let context: OpaquePointer
     private let inbox = Guarded(Inbox())
     private let timers: LoopTimers
-    private let lastTurn = Atomic<Int64>(0)
+    /// The thread as a number, 0 before it runs; asked for every frame, so not behind the lock.
+    private let threadNumber = Atomic<UInt>(0)
 
     /// Starts the thread.
     package init(name: String) throws(TransportError) {
@@ -63,12 +64,7 @@ import Telemetry
     }
 
     /// Whether the caller runs on this loop's thread.
-    package var isOnLoop: Bool {
-        inbox.withLock { inbox in
-            guard let thread = inbox.thread else { return false }
-            return pthread_equal(thread, pthread_self()) != 0
-        }
-    }
+    package var isOnLoop: Bool { threadNumber.load(ordering: .relaxed) == UInt(pthread_self()) }
 
     package func enqueue(_ job: consuming ExecutorJob) { add(.actorJob(UnownedJob(job))) }
     package func isIsolatingCurrentContext() -> Bool? { isOnLoop }
@@ -124,6 +120,8 @@ import Telemetry
     }
 
     fileprivate func run() {
+        threadNumber.store(UInt(pthread_self()), ordering: .relaxed)
+        defer { threadNumber.store(0, ordering: .relaxed) }
         while true {
             let (jobs, isStopping) = inbox.withLock { inbox in
                 let taken = inbox.jobs

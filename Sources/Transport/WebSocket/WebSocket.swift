@@ -164,6 +164,8 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
         if used >= 0 && used < whole.count { partial = Array(whole[used...]) }
     }
 
+    func channelReceivedAll() { delegate?.didReceiveAll(on: self) }
+
     private func readHandshake(_ key: String) {
         let bytes = handshake
         guard let end = bytes.indices.first(where: { $0 >= 3 && bytes[$0] == 10 && bytes[$0 - 2] == 10 })

@@ -23,6 +23,8 @@ package protocol WebSocketDelegate: AnyObject, Sendable {
     func didOpen(_ socket: WebSocket)
     /// One whole message; the bytes are valid during the call only.
     func didReceive(_ message: UnsafeRawBufferPointer, isText: Bool, on socket: WebSocket)
+    /// Every message that had arrived when the loop turned to the socket has been told.
+    func didReceiveAll(on socket: WebSocket)
     func didReceivePong(_ payload: UnsafeRawBufferPointer, on socket: WebSocket)
     /// The pong goes out by itself.
     func didReceivePing(_ payload: UnsafeRawBufferPointer, on socket: WebSocket)
@@ -31,6 +33,7 @@ package protocol WebSocketDelegate: AnyObject, Sendable {
 
 extension WebSocketDelegate {
     package func didOpen(_ socket: WebSocket) {}
+    package func didReceiveAll(on socket: WebSocket) {}
     package func didReceivePong(_ payload: UnsafeRawBufferPointer, on socket: WebSocket) {}
     package func didReceivePing(_ payload: UnsafeRawBufferPointer, on socket: WebSocket) {}
 }

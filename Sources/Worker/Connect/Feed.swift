@@ -114,7 +114,11 @@ final class Feed {
     private var byHash: [UInt64: BookLine] = [:]
     private(set) var pings = PingRecord()
     private let parser = DepthEventParser()
-    var event = DepthEvent()
+    /// The frame that was read last.
+    private var event = DepthEvent()
+    /// The event before it, which is not applied yet.
+    private(set) var waiting: WaitingEvent?
+    private(set) var waitingEvent = DepthEvent()
 
     init(venue: Venue, lane: Int, pulse: LoopPulse, lifetime: Duration) {
         self.venue = venue
@@ -176,10 +180,29 @@ final class Feed {
         return hash
     }
 
+    /// Puts the event that was read off until the next one has been read.
+    func putOff(_ line: BookLine, _ arrival: Arrival, _ now: Duration) {
+        swap(&event, &waitingEvent)
+        waiting = WaitingEvent(line: line, arrival: arrival, now: now)
+    }
+
+    /// The event that waits, which is applied or dropped by the caller.
+    func takeWaiting() -> WaitingEvent? { waiting.take() }
+
     /// Reads one frame into `event`.
     func parse(_ frame: UnsafeRawBufferPointer) throws(WireError) -> WireMessage {
         unsafe try parser.parse(frame.bytes, into: &event)
     }
+}
+
+/// An event that was read and is not applied yet: meanwhile the memory of its book is on its way.
+///
+/// With thousands of books each event meets one that is in no cache. It waits for the next event at most, and never longer
+/// than until the loop has taken what had arrived.
+struct WaitingEvent {
+    let line: BookLine
+    let arrival: Arrival
+    let now: Duration
 }
 
 /// A connection being brought up to take another one's place.

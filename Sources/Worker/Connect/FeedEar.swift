@@ -22,6 +22,10 @@ final class FeedEar: WebSocketDelegate {
         owner.assumeIsolated { unsafe $0.didReceive(frame, feed, generation) }
     }
 
+    func didReceiveAll(on socket: WebSocket) {
+        owner.assumeIsolated { $0.didReceiveAll(feed, generation) }
+    }
+
     func didReceivePong(_ payload: UnsafeRawBufferPointer, on socket: WebSocket) {
         let number = unsafe UInt64(String(decoding: payload, as: UTF8.self))
         owner.assumeIsolated { $0.didPong(number, feed, generation) }

@@ -20,6 +20,7 @@ extension FeedLoop {
 
     func didPong(_ number: UInt64?, _ trust: FeedTrust, _ generation: Int) {
         guard let feed = feed(trust, generation) else { return }
+        deliverWaiting(feed)
         feed.machine.received(now: clock.now)
         feed.ponged(number)
         guard hasCaughtUp(feed) else { return }
@@ -43,34 +44,50 @@ extension FeedLoop {
             switch unsafe try feed.parse(frame) {
             case .depth(let stream, _):
                 guard let line = unsafe feed.line(frame, stream) else { return }
-                deliver(line, feed, Arrival(instant: instant, wallMilliseconds: WallClock.milliseconds), now)
+                line.duty.book.prefetch()
+                deliverWaiting(feed)
+                guard feed.generation == generation else { return }
+                feed.putOff(line, Arrival(instant: instant, wallMilliseconds: WallClock.milliseconds), now)
             case .reply(let reply):
+                deliverWaiting(feed)
                 guard let id = reply.id else { return }
                 let error = reply.errorCode.map { (code: Int($0), message: reply.message ?? "") }
                 carryOut(feed.machine.replied(id: id, error: error, now: now), feed, now)
             case .serverShutdown:
+                deliverWaiting(feed)
                 feed.machine.mustBeReplaced(.serverShutdown, now: now)
                 carryOut(feed.machine.tick(now: now), feed, now)
             case .other: return
             }
         } catch {
+            deliverWaiting(feed)
             unsafe broken(frame, feed, error)
         }
     }
 
-    func deliver(_ line: BookLine, _ feed: Feed, _ arrival: Arrival, _ now: Duration) {
+    func didReceiveAll(_ trust: FeedTrust, _ generation: Int) {
+        guard let feed = feed(trust, generation) else { return }
+        deliverWaiting(feed)
+    }
+
+    private func deliverWaiting(_ feed: Feed) {
+        guard let waiting = feed.takeWaiting() else { return }
+        deliver(feed.waitingEvent, waiting.line, waiting.arrival, waiting.now)
+    }
+
+    func deliver(_ event: DepthEvent, _ line: BookLine, _ arrival: Arrival, _ now: Duration) {
         // What comes before the acknowledgement may lie far ahead, and the book does not wait for it.
         guard line.isOpen else { return }
         let duty = line.duty
         duty.lastEvent = now
         duty.lastSpoke = now
-        hear(line, feed.event.last, now)
-        let eventTime = feed.event.eventTime
+        hear(line, event.last, now)
+        let eventTime = event.eventTime
         if eventTime > 0 {
-            feed.venue.lag.observe(Double(max(0, arrival.wallMilliseconds - eventTime)) / 1000)
+            duty.venue.lag.observe(Double(max(0, arrival.wallMilliseconds - eventTime)) / 1000)
             watchLateness(duty, eventTime: eventTime, arrival)
         }
-        let reaction = duty.book.receive(feed.event, from: feed.generation, at: arrival)
+        let reaction = duty.book.receive(event, from: line.feed.generation, at: arrival)
         if let action = reaction.action { perform(action, duty) }
         if let action = reaction.freshAction { freshAsks(action, duty) }
         if let meeting = reaction.meeting { met(meeting, duty) }

@@ -110,6 +110,7 @@ extension FeedLoop {
         feed.forgetPings()
         feed.socket = nil
         feed.generation = 0
+        _ = feed.takeWaiting()
         feed.machine.closed(now: clock.now)
         defer { if let handover = feed.handover { promote(handover.successor, of: feed, .forced) } }
         guard !feed.lines.isEmpty else { return }

@@ -104,6 +104,9 @@ final class KeptBook: Sendable {
         var isChanged = false
     }
 
+    /// An event of the stream is about to be taken: its memory is asked for while another event is applied.
+    func prefetch() { state.withLock { $0.book.prefetch() } }
+
     /// Takes the next event of the stream; hot.
     func receive(_ event: DepthEvent, from connection: Int, at arrival: Arrival) -> Reaction {
         state.withLock { state in
