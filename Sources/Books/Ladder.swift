@@ -1,5 +1,3 @@
-internal import CPrefetch
-
 /// The levels of one side in contiguous arrays, ascending by key, the best level at the end.
 ///
 /// A level that is taken away leaves its slot behind with quantity zero: the next price nearby moves in, so that
@@ -12,13 +10,13 @@ internal import CPrefetch
 /// and a bit, which is set for a gap.
 /// Safe because: the memory is owned by this value alone, and every index is checked against `count` or `capacity`.
 @safe package struct Ladder: ~Copyable, @unchecked Sendable {
-    private var keys: UnsafeMutablePointer<Int64>
-    private var quantities: UnsafeMutablePointer<Int64>
-    private var scales: UnsafeMutablePointer<UInt16>
+    private(set) var keys: UnsafeMutablePointer<Int64>
+    private(set) var quantities: UnsafeMutablePointer<Int64>
+    private(set) var scales: UnsafeMutablePointer<UInt16>
     /// One bit for every slot: whether it is a gap.
     ///
     /// There is one more word, always zero, at either end.
-    private var gaps: UnsafeMutablePointer<UInt64>
+    private(set) var gaps: UnsafeMutablePointer<UInt64>
     package private(set) var count = 0
     /// How many slots are in use, gaps included.
     package private(set) var slots = 0
@@ -73,35 +71,6 @@ internal import CPrefetch
         var index = min(index, slots) - 1
         while index >= 0, unsafe quantities[index] == 0 { index -= 1 }
         return index
-    }
-
-    /// Asks for the memory that the next change will most likely touch, without waiting for it.
-    ///
-    /// These are the best levels, and the keys that every search compares first.
-    package func prefetch() {
-        guard slots > 0 else { return }
-        var index = slots &- 1
-        unsafe cprefetch_line(gaps + index &>> 6)
-        for _ in 0..<8 where index >= 0 {
-            unsafe cprefetch_line(keys + index)
-            unsafe cprefetch_line(quantities + index)
-            if index & 24 == 0 { unsafe cprefetch_line(scales + index) }
-            index &-= 8
-        }
-        var (start, length) = (0, slots)
-        while length > 32 {
-            let half = length &>> 1
-            unsafe cprefetch_line(keys + (start &+ half &- 1))
-            start &+= half
-            length &-= half
-        }
-    }
-
-    /// Asks for the memory of a level that is about to be set.
-    @inline(__always)
-    package func prefetch(slot: Int) {
-        unsafe cprefetch_line(quantities + slot)
-        unsafe cprefetch_line(scales + slot)
     }
 
     /// The first slot whose key is not below `key`, looked for from `hint`; `slots` if there is none.
