@@ -117,6 +117,25 @@ struct SilentStreamTests {
         }
     }
 
+    @Test func `a connection whose events go on being late is replaced, less and less often`() async throws {
+        try await withDuty { loop, feed, duty in
+            loop.acknowledge(feed, now: .zero)
+            duty.load(id: 100)
+            for id in 101...103 { loop.hear(event(id, of: duty, late: 8000), feed) }
+            expect(duty, "open, FeedLate")
+            for second in [1, 30] {
+                loop.replaceLate(duty, .seconds(second))
+                #expect(feed.machine.replacementCause == .lifetime)
+            }
+            loop.replaceLate(duty, .seconds(31))
+            #expect(feed.machine.replacementCause == .late)
+            #expect(duty.lateRemedy?.due == .seconds(91))
+            for id in 104...106 { loop.hear(event(id, of: duty, late: 0), feed) }
+            loop.replaceLate(duty, .seconds(40))
+            #expect(duty.lateRemedy == nil)
+        }
+    }
+
     @Test func `a book whose events come late is withdrawn until they are on time`() async throws {
         try await withDuty { loop, feed, duty in
             loop.acknowledge(feed, now: .zero)

@@ -6,6 +6,8 @@ enum FeedEnd: Equatable, Sendable, CustomStringConvertible {
     case notWanted
     case lifetime
     case serverShutdown
+    /// Its events come long after they happened.
+    case late
     case replaced
     case workerStops
     /// Closed by the other side, or never opened.
@@ -19,6 +21,7 @@ enum FeedEnd: Equatable, Sendable, CustomStringConvertible {
         case .notWanted: "no stream is wanted any more"
         case .lifetime: "the exchange's 24 h limit comes near"
         case .serverShutdown: "the exchange announced that this server goes down"
+        case .late: "its events come late"
         case .replaced: "another connection has taken its place"
         case .workerStops: "the worker stops"
         case .failed(let words): words
@@ -34,6 +37,7 @@ enum FeedEnd: Equatable, Sendable, CustomStringConvertible {
         case .notWanted: "not_wanted"
         case .lifetime: "lifetime"
         case .serverShutdown: "server_shutdown"
+        case .late: "late"
         case .replaced: "replaced"
         case .workerStops: "worker_stops"
         case .failed: "closed"

@@ -119,6 +119,9 @@ struct FeedMachine: Sendable {
         replacement = (min(planned.at, max(now, since + settings.leastAge)), cause)
     }
 
+    /// Why another connection is to take its place.
+    var replacementCause: FeedEnd? { replacement?.cause }
+
     /// The replacement cannot begin now and is asked for again after `delay`.
     mutating func postponeReplacement(by delay: Duration, now: Duration) {
         if let due = replacement { replacement = (now + delay, due.cause) }

@@ -29,6 +29,8 @@ final class BookDuty {
     /// Its stream had died, and has brought nothing since.
     var isMute = false
     var lateness = LatenessWatch()
+    /// When its late connections are to be replaced, and how long after that the next ones.
+    var lateRemedy: (due: Duration, pause: Duration)?
     /// When it may be asked again whether the market trades.
     var nextStatus: Duration = .zero
     var isProbing = false

@@ -32,6 +32,7 @@ extension FeedLoop {
             watchFresh(duty, now)
             considerDepth(duty, now)
             watchMarket(duty, now)
+            replaceLate(duty, now)
         }
         auditNext(now)
         readClocks()

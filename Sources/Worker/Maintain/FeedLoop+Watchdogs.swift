@@ -11,6 +11,10 @@ extension FeedLoop {
     /// So often is that asked for one book.
     static let statusInterval: Duration = .seconds(300)
 
+    /// A feed that is late for so long is replaced, as its connection may be what is slow; then ever later.
+    static let latePatience: Duration = .seconds(30)
+    static let longestLatePatience: Duration = .seconds(960)
+
     // MARK: Late feeds and clocks
 
     /// Compares an event's time with the exchange's clock.
@@ -25,6 +29,25 @@ extension FeedLoop {
             resume(duty)
         }
         report(duty)
+    }
+
+    /// Brings up other connections for a book whose events go on being late; the book stays withdrawn meanwhile.
+    func replaceLate(_ duty: BookDuty, _ now: Duration) {
+        guard duty.lateness.fault == .feedLate else {
+            duty.lateRemedy = nil
+            return
+        }
+        guard let remedy = duty.lateRemedy else {
+            duty.lateRemedy = (now + Self.latePatience, Self.latePatience)
+            return
+        }
+        guard remedy.due <= now else { return }
+        // One that another book has had replaced meanwhile gets its own time.
+        for line in duty.lines where line.isOpen && now - line.openedAt >= remedy.pause {
+            line.feed.machine.mustBeReplaced(.late, now: now)
+        }
+        let pause = min(remedy.pause * 2, Self.longestLatePatience)
+        duty.lateRemedy = (now + pause, pause)
     }
 
     private func suspend(_ duty: BookDuty, _ fault: OutOfSyncReason) {
