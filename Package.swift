@@ -67,7 +67,10 @@ let package = Package(
         .target(name: "CCoreAffinity"),
         program(
             "fathom-bench",
-            ["Worker", "Binance", "Books", "Transport", "Arguments", "CAllocationCount", "CCoreAffinity"]),
+            [
+                "Controller", "Worker", "Binance", "Books", "Transport", "Arguments", "CAllocationCount",
+                "CCoreAffinity",
+            ]),
 
         .target(
             name: "TestSupport", dependencies: ["Books", "K8sClient", "Transport", "Telemetry"],

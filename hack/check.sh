@@ -22,7 +22,7 @@ allowed() {
         fathom) echo "Controller Worker Gateway LocalCluster Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization K8sClient DepthCacheAPI" ;;
         CCoreAffinity) echo "" ;; # a GNU call that the Swift overlay leaves out
         CAllocationCount) echo "" ;; # counts malloc calls for fathom-bench, which Swift cannot do
-        fathom-bench) echo "Worker Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization CAllocationCount CCoreAffinity" ;;
+        fathom-bench) echo "Controller Worker Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization CAllocationCount CCoreAffinity" ;;
         exchange-simulator) echo "Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization CCoreAffinity" ;;
         *) return 1 ;;
     esac

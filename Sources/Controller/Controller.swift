@@ -58,7 +58,9 @@ private struct Controller: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await watch.run() }
             group.addTask { try await reportHealth() }
-            group.addTask { try await leadership.run { try await lead(loop) } }
+            group.addTask {
+                try await leadership.run { try await lead(loop, client.fenced(by: leadership.election.term)) }
+            }
             defer { group.cancelAll() }
             while let _ = try await group.next() { return }
         }
@@ -74,7 +76,7 @@ private struct Controller: Sendable {
     }
 
     /// What the leader does: one pass after every change, and one a second for what only time changes.
-    private func lead(_ loop: EventLoop) async throws {
+    private func lead(_ loop: EventLoop, _ client: KubernetesClient) async throws {
         try await watch.waitUntilSynced()
         let events = EventRecorder(
             client: client, component: "fathom-controller", instance: configuration.identity)
@@ -85,17 +87,9 @@ private struct Controller: Sendable {
         let publisher = MarketPublisher(
             client: client, http: http, exchanges: exchanges, interval: configuration.marketsInterval,
             budget: desk, metrics: metrics)
-        let (wakeups, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
             group.addTask { await events.run() }
-            group.addTask { await watch.forwardChanges { wake.yield() } }
-            group.addTask {
-                while true {
-                    wake.yield()
-                    try await Task.sleep(for: .seconds(1))
-                }
-            }
             group.addTask {
                 await publisher.run {
                     Set(configuration.alwaysPublishedExchanges).union(
@@ -103,14 +97,14 @@ private struct Controller: Sendable {
                 }
             }
             group.addTask { try await grant(desk, loop) }
-            group.addTask { try await reconcile(reconciler, wakeups) }
+            group.addTask { try await reconcile(reconciler) }
             while let _ = try await group.next() { return }
         }
     }
 
     /// Divides the exchanges' request weight among the workers.
     private func grant(_ desk: GrantDesk, _ loop: EventLoop) async throws {
-        let groups = EgressGroups(client: client)
+        let groups = watch.nodes
         let workers: @Sendable () async -> [GrantLinks.Worker] = {
             var members: [WeightPlanner.Member] = []
             var reachable: [GrantLinks.Worker] = []
@@ -118,17 +112,16 @@ private struct Controller: Sendable {
                 // Also a worker that seems lost may be alive and spend what it was granted.
                 guard let incarnation = record.incarnation else { continue }
                 members.append(
-                    WeightPlanner.Member(id: incarnation, group: await groups.group(node: record.node)))
+                    WeightPlanner.Member(id: incarnation, group: groups.group(node: record.node)))
                 if let endpoint = record.endpoint {
                     reachable.append(
                         GrantLinks.Worker(uid: record.uid, incarnation: incarnation, endpoint: endpoint))
                 }
             }
-            await desk.setMembers(members, ownGroup: await groups.group(node: configuration.node))
+            await desk.setMembers(members, ownGroup: groups.group(node: configuration.node))
             return reachable
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await groups.run() }
             group.addTask {
                 guard let keys else {
                     log.warning("No link key file: request weight is not shared out")
@@ -140,25 +133,26 @@ private struct Controller: Sendable {
                 let identity = LinkIdentity(
                     role: .controller, name: configuration.identity, uid: configuration.uid,
                     incarnation: Digest.hex(try Digest.random(8)))
-                await GrantLinks(desk: desk, loop: loop, identity: identity, keys: keys.keys).run(
-                    workers: workers)
+                let links = GrantLinks(
+                    desk: desk, loop: loop, identity: identity, keys: keys.keys,
+                    measured: { watch.take(loads: $0) })
+                await links.run(workers: workers)
             }
             try await group.waitForAll()
         }
     }
 
-    private func reconcile(_ reconciler: Reconciler, _ wakeups: AsyncStream<Void>) async throws {
-        var liveness = WorkerLiveness(duration: .seconds(Fathom.workerLeaseDurationSeconds))
+    private func reconcile(_ reconciler: Reconciler) async throws {
         let began = ContinuousClock.now
         let patience: Duration = .seconds(Fathom.workerLeaseRenewalSeconds) + .milliseconds(1500)
         var backoff = Backoff(initial: .milliseconds(200), maximum: .seconds(15))
-        for await _ in wakeups {
+        for await _ in watch.changes {
             // Changes come in swarms; one pass serves them all.
             try await Task.sleep(for: .milliseconds(20))
             let now = ContinuousClock.now
-            let seen = watch.observe(&liveness, at: now)
             // A new leader first lets every worker renew once: else a dead worker's copies would look ready again.
-            if seen.hasUnprovenWorkers, began.duration(to: now) < patience { continue }
+            if began.duration(to: now) < patience, watch.hasUnprovenWorkers(at: now) { continue }
+            let seen = watch.observe(at: now)
             if await reconciler.pass(seen, at: now, time: .now) {
                 backoff.reset()
             } else {

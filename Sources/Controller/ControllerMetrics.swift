@@ -8,6 +8,8 @@ final class ControllerMetrics: Sendable {
     let passes: Counter
     let writes: Counter
     let writeFailures: Counter
+    private let queueDepth: Gauge
+    private let moves: Gauge
     private let depthCaches: Gauge
     private let readyDepthCaches: Gauge
     private let replicas: Gauge
@@ -20,6 +22,10 @@ final class ControllerMetrics: Sendable {
         writes = registry.counter("fathom_controller_writes_total", help: "Writes to the Kubernetes API.")
         writeFailures = registry.counter(
             "fathom_controller_write_failures_total", help: "Writes to the Kubernetes API that failed.")
+        queueDepth = registry.gauge(
+            "fathom_controller_queue_depth", help: "DepthCaches that the last pass had to look at.")
+        moves = registry.gauge(
+            "fathom_controller_moves", help: "Copies on their way from one worker to another.")
         depthCaches = registry.gauge("fathom_controller_depthcaches", help: "DepthCaches seen.")
         readyDepthCaches = registry.gauge(
             "fathom_controller_depthcaches_ready", help: "DepthCaches with a synchronised copy.")
@@ -66,11 +72,14 @@ final class ControllerMetrics: Sendable {
         }
     }
 
-    func passed(_ seen: Observation) {
+    /// `waiting`: the caches that the pass has to look at.
+    func passed(_ world: World, waiting: Int) {
         passes.add()
-        depthCaches.set(seen.caches.count)
-        readyDepthCaches.set(seen.caches.count { ($0.status?.readyReplicas ?? 0) > 0 })
-        replicas.set(seen.replicas.count)
-        for (standing, gauge) in workers { gauge.set(seen.workers.count { $0.standing == standing }) }
+        queueDepth.set(waiting)
+        depthCaches.set(world.caches.count)
+        readyDepthCaches.set(world.caches.values.count { ($0.status?.readyReplicas ?? 0) > 0 })
+        replicas.set(world.replicas.count)
+        moves.set(world.planner.movesInFlight)
+        for (standing, gauge) in workers { gauge.set(world.workers(standing)) }
     }
 }

@@ -60,6 +60,7 @@ package struct Reason: RawRepresentable, Hashable, Codable, Sendable, CustomStri
     package static let workerLost = Reason("WorkerLost")
     package static let replicasPending = Reason("ReplicasPending")
     package static let placing = Reason("Placing")
+    package static let moving = Reason("Moving")
     package static let settled = Reason("Settled")
     package static let asDesired = Reason("AsDesired")
     package static let notPlaced = Reason("NotPlaced")

@@ -25,6 +25,8 @@ package enum LabelKey {
     package static let accountGroup = "fathom.dev/account-group"
     /// On a Node: which of them reach the exchanges from one address; nodes without it are one group.
     package static let egressGroup = "fathom.dev/egress-group"
+    /// On a Node, by Kubernetes: which of them fail together.
+    package static let zone = "topology.kubernetes.io/zone"
     package static let applicationName = "app.kubernetes.io/name"
     package static let applicationComponent = "app.kubernetes.io/component"
 }
@@ -35,6 +37,8 @@ package enum AnnotationKey {
     package static let endpoint = "fathom.dev/endpoint"
     /// On a worker's Lease: the node it runs on.
     package static let node = "fathom.dev/node"
+    /// On a DepthCacheReplica: the name of the copy that goes once this one is ready.
+    package static let replaces = "fathom.dev/replaces"
     /// On a worker's Lease: `true` while the worker hands its books over before it ends.
     package static let draining = "fathom.dev/draining"
 }

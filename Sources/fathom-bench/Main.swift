@@ -6,7 +6,7 @@ import Glibc
     private static let specification = CommandSpecification(
         name: "fathom-bench", summary: "Measure what Fathom costs.",
         discussion: """
-            Benchmarks: book, wire, feed (query and plan are not available in this release). feed needs exchange-simulator
+            Benchmarks: book, wire, feed, plan (query is not available in this release). feed needs exchange-simulator
             beside this program and two cores.
             """,
         flags: [
@@ -19,6 +19,8 @@ import Glibc
             .value("rate", "R", default: "130000", help: "feed: events per second to keep up with."),
             .value("cores", "W,S", help: "feed: the cores of the worker and of the simulator."),
             .value("simulator", "FILE", help: "feed: the exchange-simulator, if it is elsewhere."),
+            .value("replicas", "N", default: "100000", help: "plan: copies to place."),
+            .value("workers", "N", default: "1000", help: "plan: workers to place them on."),
             .toggle("profile", help: "feed: say where the core goes, by perf."),
         ],
         positionals: ["book|wire|feed|query|plan"])
@@ -42,10 +44,16 @@ import Glibc
             let figures = try await feed(arguments).run { write("\($0)\n", to: 2) }
             return write(arguments.has("json") ? json(figures) : table(figures), to: 1)
         }
+        if name == "plan" {
+            let figures = try PlanBenchmark.run(
+                replicas: try arguments.integer("replicas", in: 2...1_000_000) ?? 100_000,
+                workers: try arguments.integer("workers", in: 2...10_000) ?? 1000,
+                passes: try arguments.integer("passes", in: 1...1000) ?? 7)
+            return write(arguments.has("json") ? json(figures) : table(figures), to: 1)
+        }
         guard ["book", "wire"].contains(name) else {
-            let isPlanned = ["query", "plan"].contains(name)
             throw ArgumentError(
-                isPlanned
+                name == "query"
                     ? "the benchmark '\(name)' is not available in this release"
                     : "expected book, wire, feed, query or plan, was '\(name)'")
         }

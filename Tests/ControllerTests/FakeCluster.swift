@@ -14,10 +14,20 @@ actor FakeCluster: ClusterWriter {
     private var version = 0
     /// While set, every write fails with it.
     private var outage: String?
+    /// Names of objects that may not be written, by some policy.
+    private var refused: Set<String> = []
 
     struct Outage: Error, CustomStringConvertible { var description: String }
 
     func setOutage(_ reason: String?) { outage = reason }
+    func refuse(_ names: Set<String>) { refused = names }
+
+    private func begin(_ name: String?) throws -> String {
+        if let name, refused.contains(name) {
+            throw APIError.status(Status(code: 403, reason: "Forbidden", message: "a policy says no"))
+        }
+        return try begin()
+    }
 
     private func begin() throws -> String {
         if let outage { throw Outage(description: outage) }
@@ -52,6 +62,8 @@ actor FakeCluster: ClusterWriter {
         incarnation: String = "i1"
     ) {
         for (name, replica) in replicas where replica.spec.workerName == worker {
+            version += 1
+            replicas[name]?.metadata.resourceVersion = "\(version)"
             replicas[name]?.status = DepthCacheReplicaStatus(
                 phase: phase, reason: reason, message: message, incarnation: incarnation)
         }
@@ -68,34 +80,41 @@ actor FakeCluster: ClusterWriter {
         return "\(condition.status.rawValue) \(condition.reason): \(condition.message)"
     }
 
-    func create(_ replica: DepthCacheReplica) throws -> DepthCacheReplica? {
+    func create(_ replica: DepthCacheReplica) throws -> WriteOutcome<DepthCacheReplica> {
         let version = try begin()
-        guard let name = replica.metadata.name, replicas[name] == nil else { return nil }
+        guard let name = replica.metadata.name, replicas[name] == nil else { return .conflict }
         var made = replica
         made.metadata.uid = "uid-\(name)"
         made.metadata.resourceVersion = version
         replicas[name] = made
-        return made
+        return .done(made)
     }
 
-    func update(_ replica: DepthCacheReplica, spec: DepthCacheReplicaSpec) throws -> WriteOutcome {
-        _ = try begin()
-        guard let name = replica.metadata.name, replicas[name] != nil else { return .gone }
-        replicas[name]?.spec = spec
-        return .done
-    }
-
-    func delete(_ replica: DepthCacheReplica) throws -> WriteOutcome {
-        _ = try begin()
-        return replicas.removeValue(forKey: replica.metadata.name ?? "") == nil ? .gone : .done
-    }
-
-    func writeStatus(of cache: DepthCache, _ status: DepthCacheStatus) throws -> WriteOutcome {
+    func update(
+        _ replica: DepthCacheReplica, spec: DepthCacheReplicaSpec
+    ) throws -> WriteOutcome<DepthCacheReplica> {
         let version = try begin()
-        guard let name = cache.metadata.name, caches[name] != nil else { return .gone }
-        caches[name]?.status = status
-        caches[name]?.metadata.resourceVersion = version
-        return .done
+        guard let name = replica.metadata.name, var known = replicas[name] else { return .gone }
+        guard known.metadata.resourceVersion == replica.metadata.resourceVersion else { return .conflict }
+        known.spec = spec
+        known.metadata.resourceVersion = version
+        replicas[name] = known
+        return .done(known)
+    }
+
+    func delete(_ replica: DepthCacheReplica) throws -> WriteOutcome<Void> {
+        _ = try begin()
+        return replicas.removeValue(forKey: replica.metadata.name ?? "") == nil ? .gone : .done(())
+    }
+
+    func writeStatus(of cache: DepthCache, _ status: DepthCacheStatus) throws -> WriteOutcome<DepthCache> {
+        let version = try begin(cache.metadata.name)
+        guard let name = cache.metadata.name, var known = caches[name] else { return .gone }
+        guard known.metadata.resourceVersion == cache.metadata.resourceVersion else { return .conflict }
+        known.status = status
+        known.metadata.resourceVersion = version
+        caches[name] = known
+        return .done(known)
     }
 
     func record(_ event: PlannedEvent, about cache: DepthCache) { events.append(event) }

@@ -103,134 +103,87 @@ import Testing
         #expect(plan.deletes == [.init(name: "r", cacheUID: "x", why: .cacheGone)])
         #expect(plan.creates.isEmpty)
     }
-}
 
-/// Carries a plan out on a state, the way the API would.
-func carriedOut(_ plan: PlacementPlan, on state: PlacementState) -> PlacementState {
-    var next = state
-    let gone = Set(plan.deletes.map(\.name))
-    next.replicas.removeAll { gone.contains($0.name) }
-    for create in plan.creates {
-        next.replicas.append(
-            .init(
-                name: "\(create.cacheUID)-\(create.workerUID)", cacheUID: create.cacheUID,
-                workerUID: create.workerUID))
-    }
-    return next
-}
-
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
-    }
-}
-
-/// Random histories, checked against rules so plain that they are surely right.
-@Suite struct PlacementPropertyTests {
-    func step(_ state: inout PlacementState, _ random: inout SplitMix, _ number: Int) {
-        switch Int.random(in: 0..<9, using: &random) {
-        case 0, 1, 2:
-            let market = "M\(Int.random(in: 0..<30, using: &random))"
-            state.caches.append(
-                .init(
-                    uid: "c\(number)", name: "c\(number)", market: MarketKey(exchange: "x", market: market),
-                    created: "2026-01-01T00:00:\(10 + number % 50)Z",
-                    replicas: Int.random(in: 1...4, using: &random)))
-        case 3:
-            guard let index = state.caches.indices.randomElement(using: &random) else { return }
-            state.caches.remove(at: index)
-        case 4:
-            guard let index = state.caches.indices.randomElement(using: &random) else { return }
-            state.caches[index].replicas = Int.random(in: 1...4, using: &random)
-        case 5:
-            state.workers.append(
-                .init(
-                    uid: "w\(number)", name: "w\(number)", node: "n\(Int.random(in: 0..<3, using: &random))"))
-        case 6:
-            guard let index = state.workers.indices.randomElement(using: &random) else { return }
-            state.workers.remove(at: index)
-        case 7:
-            guard let index = state.workers.indices.randomElement(using: &random) else { return }
-            state.workers[index].standing =
-                [.live, .lost, .draining, .unproven].randomElement(using: &random) ?? .live
-        default:
-            for index in state.replicas.indices where Bool.random(using: &random) {
-                state.replicas[index].isReady = true
-            }
+    @Test func `copies go to different zones first, then to different nodes, then to idle workers`() {
+        func place(_ uid: String, _ zone: String, _ node: String) -> PlacementState.Worker {
+            .init(uid: uid, name: uid, node: node, zone: zone)
         }
+        let state = PlacementState(
+            caches: [cache("c", replicas: 4)],
+            workers: [
+                place("a1", "east", "a"), place("a2", "east", "a"), place("b1", "east", "b"),
+                place("c1", "west", "c"),
+            ])
+        #expect(PlacementPlanner.plan(state).creates.map(\.workerUID) == ["a1", "c1", "b1", "a2"])
     }
 
-    @Test(arguments: 1...40)
-    func `after every step of a random history the placement is settled, legal and complete`(seed: Int) {
-        var random = SplitMix(state: UInt64(seed))
-        var state = PlacementState()
-        for number in 0..<120 {
-            step(&state, &random, number)
-            let before = state
-            let plan = PlacementPlanner.plan(state)
-            state.caches.shuffle(using: &random)
-            state.workers.shuffle(using: &random)
-            state.replicas.shuffle(using: &random)
-            #expect(PlacementPlanner.plan(state) == plan, "order of the lists must not matter")
-            state = carriedOut(plan, on: state)
-            let again = PlacementPlanner.plan(state)
-            #expect(again.creates.isEmpty && again.deletes.isEmpty, "placing twice asks nothing")
-            expectLegal(state, plan, before)
-        }
+    @Test func `a busy market counts for many quiet ones`() {
+        var busy = cache("busy", created: "2026-01-01T00:00:00Z")
+        busy.load = 100
+        let quiet = (0..<5).map { cache("quiet\($0)", created: "2026-01-02T00:00:00Z") }
+        let plan = PlacementPlanner.plan(
+            PlacementState(caches: [busy] + quiet, workers: [worker("a"), worker("b")]))
+        #expect(plan.creates.first == .init(cacheUID: "busy", workerUID: "a"))
+        #expect(plan.creates.dropFirst().allSatisfy { $0.workerUID == "b" })
     }
 
-    func expectLegal(_ state: PlacementState, _ plan: PlacementPlan, _ before: PlacementState) {
-        let standing = Dictionary(uniqueKeysWithValues: state.workers.map { ($0.uid, $0.standing) })
-        let live = standing.values.count { $0 == .live }
-        for replica in state.replicas {
-            #expect(standing[replica.workerUID] != nil)
-            #expect(state.caches.contains { $0.uid == replica.cacheUID })
-        }
-        for create in plan.creates { #expect(standing[create.workerUID] == .live) }
-        for cache in state.caches {
-            let mine = state.replicas.filter { $0.cacheUID == cache.uid }
-            #expect(Set(mine.map(\.workerUID)).count == mine.count, "never two copies on one worker")
-            let older = state.caches.contains {
-                $0.market == cache.market && ($0.created, $0.uid) < (cache.created, cache.uid)
-            }
-            #expect((plan.duplicates[cache.uid] != nil) == older)
-            guard !older else {
-                #expect(mine.isEmpty)
-                continue
-            }
-            let usable = mine.count { [.live, .unproven].contains(standing[$0.workerUID]) }
-            let unproven = mine.count { standing[$0.workerUID] == .unproven }
-            let onLive = mine.count { standing[$0.workerUID] == .live }
-            #expect(usable == cache.replicas || (usable < cache.replicas && onLive == live))
-            #expect(cache.replicas - usable == plan.missing[cache.uid] ?? 0)
-            #expect(usable >= unproven)
-            // Minimal moves: a copy on a usable worker only goes when there are more of them than wanted.
-            let had = before.replicas.filter {
-                $0.cacheUID == cache.uid && [.live, .unproven].contains(standing[$0.workerUID])
-            }
-            let kept = Set(mine.map(\.name))
-            #expect(had.count { kept.contains($0.name) } == min(had.count, cache.replicas))
-        }
+    @Test func `a new worker is given copies by making them there before they go elsewhere`() {
+        var state = PlacementState(
+            caches: ["c", "d"].map { cache($0) },
+            replicas: ["c", "d"].map { .init(name: $0, cacheUID: $0, workerUID: "a", isReady: true) },
+            workers: [worker("a"), worker("b")])
+        state.workers[1].isSettled = false
+        #expect(PlacementPlanner.plan(state) == PlacementPlan(), "it may be gone again in a moment")
+        state.workers[1].isSettled = true
+        let plan = PlacementPlanner.plan(state)
+        #expect(plan.creates == [.init(cacheUID: "c", workerUID: "b", replaces: "c")])
+        #expect(plan.deletes.isEmpty)
+        state.replicas.append(.init(name: "c2", cacheUID: "c", workerUID: "b", replaces: "c"))
+        #expect(
+            PlacementPlanner.plan(state) == PlacementPlan(), "the old copy stays, and nothing more is moved")
+        state.replicas[2].isReady = true
+        #expect(PlacementPlanner.plan(state).deletes == [.init(name: "c", cacheUID: "c", why: .moved)])
     }
 
-    @Test(arguments: 1...30)
-    func `a fresh placement on one node is balanced within one`(seed: Int) {
-        var random = SplitMix(state: UInt64(seed))
-        let count = Int.random(in: 1...9, using: &random)
-        let workers = (0..<count).map { PlacementState.Worker(uid: "w\($0)", name: "w\($0)", node: "n") }
-        let caches = (0..<Int.random(in: 1...80, using: &random)).map { index in
-            PlacementState.Cache(
-                uid: "c\(index)", name: "c\(index)", market: MarketKey(exchange: "x", market: "m\(index)"),
-                created: "2026", replicas: Int.random(in: 1...count, using: &random))
-        }
-        let plan = PlacementPlanner.plan(PlacementState(caches: caches, workers: workers))
-        let loads = workers.map { worker in plan.creates.count { $0.workerUID == worker.uid } }
-        #expect((loads.max() ?? 0) - (loads.min() ?? 0) <= 1)
-        #expect(loads.reduce(0, +) == caches.map(\.replicas).reduce(0, +))
+    @Test func `nothing is moved while a worker hands over`() {
+        let state = PlacementState(
+            caches: ["c", "d", "e"].map { cache($0) },
+            replicas: ["c", "d"].map { .init(name: $0, cacheUID: $0, workerUID: "a", isReady: true) } + [
+                .init(name: "e", cacheUID: "e", workerUID: "x", isReady: true)
+            ],
+            workers: [worker("a"), worker("b"), worker("x", .draining)])
+        #expect(PlacementPlanner.plan(state).creates == [.init(cacheUID: "e", workerUID: "b")])
+    }
+
+    @Test func `a copy under way to a worker that goes is counted once the old one must go too`() {
+        var state = PlacementState(
+            caches: [cache("c")],
+            replicas: [
+                .init(name: "old", cacheUID: "c", workerUID: "a", isReady: true),
+                .init(name: "new", cacheUID: "c", workerUID: "b", replaces: "old"),
+            ], workers: [worker("a", .draining), worker("b"), worker("d")])
+        #expect(PlacementPlanner.plan(state) == PlacementPlan(), "the copy on its way is the replacement")
+        state.workers = [worker("a"), worker("b", .lost), worker("d")]
+        #expect(PlacementPlanner.plan(state).deletes == [.init(name: "new", cacheUID: "c", why: .replaced)])
+    }
+
+    @Test func `a failed copy does not keep its worker from ending`() {
+        let state = PlacementState(
+            caches: [cache("c")],
+            replicas: [
+                .init(name: "old", cacheUID: "c", workerUID: "a", isFailed: true),
+                .init(name: "new", cacheUID: "c", workerUID: "b", isFailed: true),
+            ], workers: [worker("a", .draining), worker("b")])
+        #expect(PlacementPlanner.plan(state).deletes == [.init(name: "old", cacheUID: "c", why: .replaced)])
+    }
+
+    @Test func `a zone that comes later gets its copies by moves`() {
+        var state = PlacementState(
+            caches: [cache("c", replicas: 2)],
+            replicas: ["a", "b"].map { .init(name: $0, cacheUID: "c", workerUID: $0, isReady: true) },
+            workers: ["a", "b"].map { .init(uid: $0, name: $0, node: $0, zone: "east") })
+        #expect(PlacementPlanner.plan(state) == PlacementPlan())
+        state.workers.append(.init(uid: "w", name: "w", node: "w", zone: "west"))
+        #expect(PlacementPlanner.plan(state).creates == [.init(cacheUID: "c", workerUID: "w", replaces: "b")])
     }
 }

@@ -65,6 +65,31 @@ import Testing
         #expect(api.object(Self.path)?.at("spec", "holderIdentity") == "thief")
     }
 
+    @Test func `whoever leads no more sends nothing, whatever its tasks still want`() async throws {
+        let api = try FakeAPI()
+        defer { api.stop() }
+        let election = election(api, "one")
+        let leads = Guarded(false)
+        let client = api.client().fenced(by: election.term)
+        await #expect(throws: LeadershipLost.self) { try await client.get(Lease.self, "l") }
+        let run = Task {
+            try await election.run {
+                leads.withLock { $0 = true }
+                try await Task.sleep(for: .seconds(600))
+            }
+        }
+        try await eventually { leads.withLock { $0 } }
+        #expect(try await client.get(Lease.self, "l").holder?.isEmpty == false)
+        // A process that was stopped wakes up late: the time is past, though nobody has told it yet.
+        let late = ContinuousClock.now + .seconds(8)
+        #expect(throws: LeadershipLost.self) { try election.term.remaining(at: late) }
+        let left = try election.term.remaining()
+        #expect(left > .seconds(7) && left <= .milliseconds(9500), "it ends before another may lead")
+        run.cancel()
+        _ = await run.result
+        await #expect(throws: LeadershipLost.self) { try await client.get(Lease.self, "l") }
+    }
+
     @Test func `a worker's Lease is renewed, annotated at once, and given up to a later incarnation`()
         async throws
     {

@@ -43,6 +43,13 @@ import Testing
         #expect(expired(&tracker, 18).contains("a"))
     }
 
+    @Test func `one alone is not late together with others`() {
+        var tracker = LeaseTracker()
+        tracker.observe(leases(["a": 1]), epoch: 1, isLive: true, at: start)
+        #expect(expired(&tracker, 8.9).isEmpty)
+        #expect(expired(&tracker, 9) == ["a"])
+    }
+
     @Test func `half of them is not more than half`() {
         var tracker = LeaseTracker()
         tracker.observe(leases(["a": 1, "b": 1]), epoch: 1, isLive: true, at: start)

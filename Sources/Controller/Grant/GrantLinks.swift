@@ -17,6 +17,10 @@ struct GrantLinks: Sendable {
     let loop: EventLoop
     let identity: LinkIdentity
     let keys: @Sendable () -> LinkKeys
+    /// Told what the copies of a worker cost it.
+    let measured: @Sendable ([String: Int]) -> Void
+    /// How often workers are asked for that.
+    static let loadInterval: Duration = .seconds(15)
 
     /// Follows `workers` until cancelled; nothing is granted any more when it returns.
     func run(workers: @escaping @Sendable () async -> [Worker]) async {
@@ -46,19 +50,12 @@ struct GrantLinks: Sendable {
         client.start()
         defer { client.stop() }
         var answered: UInt64 = 0
+        var nextLoads = ContinuousClock.now
         while !Task.isCancelled {
             let grant = await desk.grant(for: worker.incarnation, report: answered)
             // Between the plan and this line leadership may have ended.
             guard !Task.isCancelled else { return }
-            let answer = await withTaskCancellationHandler {
-                await withCheckedContinuation { continuation in
-                    client.request(
-                        kind: LinkMessageKind.weightGrant, payload: grant.encoded(), deadline: Self.deadline
-                    ) { continuation.resume(returning: $0) }
-                }
-            } onCancel: {
-                client.stop()
-            }
+            let answer = await ask(client, LinkMessageKind.weightGrant, grant.encoded())
             var pause = GrantDesk.gathering
             switch answer {
             case .success(let answer) where answer.kind == LinkMessageKind.weightReport:
@@ -79,7 +76,38 @@ struct GrantLinks: Sendable {
                 // The link itself connects again, and says so.
                 pause = .milliseconds(250)
             }
+            if nextLoads <= .now, case .success = answer {
+                nextLoads = .now + Self.loadInterval
+                await askForLoads(client, worker)
+            }
             do { try await Task.sleep(for: pause) } catch { return }
+        }
+    }
+
+    private func ask(
+        _ client: LinkClient, _ kind: UInt8, _ payload: [UInt8]
+    ) async -> Result<LinkAnswer, LinkError> {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                client.request(kind: kind, payload: payload, deadline: Self.deadline) {
+                    continuation.resume(returning: $0)
+                }
+            }
+        } onCancel: {
+            client.stop()
+        }
+    }
+
+    /// A worker that does not know the question is left with estimates.
+    private func askForLoads(_ client: LinkClient, _ worker: Worker) async {
+        let answer = await ask(client, LinkMessageKind.loadQuery, [LinkPayload.version])
+        guard case .success(let answer) = answer, answer.kind == LinkMessageKind.loadReport else { return }
+        do {
+            let report = try LoadReport(decoding: answer.payload)
+            measured(report.rates.mapValues { ReplicaLoad.of(messagesPerSecond: $0) })
+        } catch {
+            Self.log.warning(
+                "Load report cannot be read", ["worker": worker.uid, "reason": error.description])
         }
     }
 }

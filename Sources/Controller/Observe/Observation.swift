@@ -1,20 +1,38 @@
 internal import DepthCacheAPI
 internal import K8sClient
 
-/// All that one pass of the controller may look at, read once.
+/// What one pass of the controller has to take in: what changed since the last one, and all workers.
 struct Observation: Sendable {
-    var caches: [DepthCache] = []
-    var replicas: [DepthCacheReplica] = []
+    /// By name; nil: there is none any more.
+    var caches: [String: DepthCache?] = [:]
+    var replicas: [String: DepthCacheReplica?] = [:]
     var workers: [ObservedWorker] = []
+    /// Loads that workers measured, by replica; see `ReplicaLoad`.
+    var loads: [String: Int] = [:]
+    /// What is not named here does not exist.
+    var isWhole = false
 
     struct ObservedWorker: Equatable, Sendable {
         var record: WorkerRecord
         var standing: PlacementState.Standing
+        var zone = ""
+        var isSettled = true
+    }
+
+    init() {}
+
+    /// Everything there is.
+    init(caches: [DepthCache], replicas: [DepthCacheReplica], workers: [ObservedWorker]) {
+        self.caches = Dictionary(caches.map { ($0.metadata.name ?? "", $0) }, uniquingKeysWith: { $1 })
+        self.replicas = Dictionary(replicas.map { ($0.metadata.name ?? "", $0) }, uniquingKeysWith: { $1 })
+        self.workers = workers
+        isWhole = true
     }
 
     /// A worker's Lease, its pod and its renewals make one judgement.
     static func workers(
-        leases: [Lease], pods: [Pod], verdicts: [String: WorkerLiveness.Verdict]
+        leases: [Lease], pods: [Pod], verdicts: [String: WorkerLiveness.Verdict],
+        zones: [String: String] = [:]
     ) -> [ObservedWorker] {
         let byName = Dictionary(pods.map { ($0.metadata.name ?? "", $0) }, uniquingKeysWith: { $1 })
         return leases.compactMap { lease in
@@ -22,7 +40,8 @@ struct Observation: Sendable {
             let verdict = verdicts[record.name] ?? .unproven
             return ObservedWorker(
                 record: record,
-                standing: standing(of: record, lease: lease, pod: byName[record.name], verdict: verdict))
+                standing: standing(of: record, lease: lease, pod: byName[record.name], verdict: verdict),
+                zone: zones[record.node] ?? "")
         }
     }
 
@@ -41,40 +60,22 @@ struct Observation: Sendable {
         if record.isDraining { return .draining }
         return verdict == .live ? .live : .unproven
     }
+}
 
-    /// Whether some worker may still be shown alive by its next renewal.
-    var hasUnprovenWorkers: Bool { workers.contains { $0.standing == .unproven } }
+/// Which workers have been live for so long that it is worth moving copies to them; pure.
+///
+/// In a rolling update new workers come just before old ones go: what these leave goes to the new ones anyway.
+struct WorkerSettling: Sendable {
+    static let period: Duration = .seconds(30)
+    private var since: [String: ContinuousClock.Instant] = [:]
 
-    /// The same for the planner.
-    ///
-    /// A copy's status is worth nothing unless the running incarnation of a worker that is not
-    /// lost said it.
-    func placementState(violations: [String: [SpecViolation]]) -> PlacementState {
-        let byUID = Dictionary(workers.map { ($0.record.uid, $0) }, uniquingKeysWith: { $1 })
-        return PlacementState(
-            caches: caches.compactMap { cache in
-                guard let uid = cache.metadata.uid, let name = cache.metadata.name else { return nil }
-                return PlacementState.Cache(
-                    uid: uid, name: name, market: cache.spec.key,
-                    created: cache.metadata.creationTimestamp?.description ?? "",
-                    replicas: cache.spec.replicas, isHeld: !(violations[uid] ?? []).isEmpty,
-                    isDeleting: cache.metadata.isBeingDeleted)
-            },
-            replicas: replicas.compactMap { replica in
-                guard let name = replica.metadata.name, let cacheUID = replica.cacheUID,
-                    let workerUID = replica.workerUID
-                else { return nil }
-                let worker = byUID[workerUID]
-                let phase = replica.phase(ofIncarnation: worker?.record.incarnation)
-                return PlacementState.Replica(
-                    name: name, cacheUID: cacheUID, workerUID: workerUID,
-                    isReady: worker?.standing != .lost && worker?.standing != .unproven
-                        && phase == .synchronized,
-                    isDeleting: replica.metadata.isBeingDeleted)
-            },
-            workers: workers.map {
-                PlacementState.Worker(
-                    uid: $0.record.uid, name: $0.record.name, node: $0.record.node, standing: $0.standing)
-            })
+    mutating func judge(_ workers: inout [Observation.ObservedWorker], at now: ContinuousClock.Instant) {
+        let live = Set(workers.filter { $0.standing == .live }.map(\.record.uid))
+        since = since.filter { live.contains($0.key) }
+        for uid in live where since[uid] == nil { since[uid] = now }
+        for index in workers.indices {
+            let began = since[workers[index].record.uid]
+            workers[index].isSettled = began.map { $0.duration(to: now) >= Self.period } ?? false
+        }
     }
 }

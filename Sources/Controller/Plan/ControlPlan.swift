@@ -1,91 +1,77 @@
 internal import DepthCacheAPI
 internal import K8sClient
 
-/// One thing to be written, in the words of the API.
-enum PlannedWrite: Sendable {
-    case create(DepthCacheReplica, for: DepthCache)
-    case update(DepthCacheReplica, spec: DepthCacheReplicaSpec)
-    case delete(DepthCacheReplica, of: DepthCache?, why: PlacementPlan.DeletionCause)
-    case status(DepthCache, DepthCacheStatus, events: [PlannedEvent])
+/// What is to be done for one cache, in the order in which it is done: new copies come before old ones go.
+struct CacheWork: Sendable {
+    var uid: String
+    var creates: [PlacementPlan.Creation] = []
+    var deletes: [PlacementPlan.Deletion] = []
+
+    var count: Int { creates.count + deletes.count }
 }
 
-/// From everything seen to everything to be written: pure.
+/// From what is known to what is to be written: pure.
 enum ControlPlan {
     /// What is wrong with a spec beyond what its type says, such as an exchange that nobody knows.
     typealias SpecCheck = @Sendable (DepthCacheSpec) -> [SpecViolation]
 
-    static func writes(_ seen: Observation, check: SpecCheck, now: Timestamp) -> [PlannedWrite] {
-        let violations = Dictionary(
-            seen.caches.compactMap { cache in
-                cache.metadata.uid.map { ($0, cache.spec.violations + check(cache.spec)) }
-            }, uniquingKeysWith: { $1 })
-        let placement = PlacementPlanner.plan(seen.placementState(violations: violations))
-        let caches = Dictionary(
-            seen.caches.compactMap { cache in cache.metadata.uid.map { ($0, cache) } },
-            uniquingKeysWith: { $1 })
-        let workers = Dictionary(
-            seen.workers.map { ($0.record.uid, $0) }, uniquingKeysWith: { $1 })
-        let replicas = Dictionary(
-            seen.replicas.map { ($0.metadata.name ?? "", $0) }, uniquingKeysWith: { $1 })
-        var writes: [PlannedWrite] = []
-        for creation in placement.creates {
-            guard let cache = caches[creation.cacheUID], let worker = workers[creation.workerUID],
-                let replica = DepthCacheReplica(
-                    copyOf: cache, workerName: worker.record.name, workerUID: creation.workerUID)
-            else { continue }
-            writes.append(.create(replica, for: cache))
+    /// All that is to be done now; afterwards nothing is dirty until something is touched or changes.
+    static func work(_ world: inout World) -> [CacheWork] {
+        let (placement, looks) = world.plan()
+        let creates = Dictionary(grouping: placement.creates, by: \.cacheUID)
+        let deletes = Dictionary(grouping: placement.deletes, by: \.cacheUID)
+        return looks.map { uid in
+            CacheWork(uid: uid, creates: creates[uid] ?? [], deletes: deletes[uid] ?? [])
         }
-        for deletion in placement.deletes {
-            guard let replica = replicas[deletion.name] else { continue }
-            // Copies with an owner go with it: the garbage collector sees to that, and we may not have seen the owner yet.
-            if deletion.why == .cacheGone, !replica.metadata.ownerReferences.isEmpty { continue }
-            writes.append(.delete(replica, of: caches[deletion.cacheUID], why: deletion.why))
-        }
-        let deleted = Set(placement.deletes.map(\.name))
-        writes += updates(seen, caches, violations, leavingOut: deleted)
-        writes += statuses(seen, placement, violations, workers, now)
-        return writes
+    }
+
+    /// The object for a new copy.
+    static func replica(_ creation: PlacementPlan.Creation, in world: World) -> DepthCacheReplica? {
+        guard let cache = world.caches[creation.cacheUID], let worker = world.workers[creation.workerUID],
+            var replica = DepthCacheReplica(
+                copyOf: cache, workerName: worker.record.name, workerUID: creation.workerUID)
+        else { return nil }
+        if let old = creation.replaces { replica.metadata.annotations[AnnotationKey.replaces] = old }
+        return replica
+    }
+
+    /// The copy to be deleted; nil when the garbage collector does it.
+    static func victim(_ deletion: PlacementPlan.Deletion, in world: World) -> DepthCacheReplica? {
+        guard let replica = world.replicas[deletion.name] else { return nil }
+        // Copies with an owner go with it: the garbage collector sees to that, and we may not have seen the owner yet.
+        if deletion.why == .cacheGone, !replica.metadata.ownerReferences.isEmpty { return nil }
+        return replica
     }
 
     /// Copies whose spec no longer says what their DepthCache says.
-    private static func updates(
-        _ seen: Observation, _ caches: [String: DepthCache], _ violations: [String: [SpecViolation]],
-        leavingOut deleted: Set<String>
-    ) -> [PlannedWrite] {
-        seen.replicas.compactMap { replica in
-            guard let name = replica.metadata.name, !deleted.contains(name), !replica.metadata.isBeingDeleted,
-                let uid = replica.cacheUID, let cache = caches[uid], violations[uid]?.isEmpty ?? true
-            else { return nil }
+    static func updates(_ uid: String, in world: World) -> [(DepthCacheReplica, DepthCacheReplicaSpec)] {
+        guard let cache = world.caches[uid], world.violations(of: uid).isEmpty else { return [] }
+        return world.copies(of: uid).compactMap { replica in
+            guard !replica.metadata.isBeingDeleted else { return nil }
             var wanted = DepthCacheReplicaSpec(copyOf: cache.spec, on: replica.spec.workerName)
             wanted.credentialsSecretName = replica.spec.credentialsSecretName
-            return wanted == replica.spec ? nil : .update(replica, spec: wanted)
+            return wanted == replica.spec ? nil : (replica, wanted)
         }
     }
 
-    private static func statuses(
-        _ seen: Observation, _ placement: PlacementPlan, _ violations: [String: [SpecViolation]],
-        _ workers: [String: Observation.ObservedWorker], _ now: Timestamp
-    ) -> [PlannedWrite] {
-        let byCache = Dictionary(grouping: seen.replicas) { $0.cacheUID ?? "" }
-        var planned: [String: Int] = [:]
-        for creation in placement.creates { planned[creation.cacheUID, default: 0] += 1 }
-        for deletion in placement.deletes { planned[deletion.cacheUID, default: 0] += 1 }
-        let live = seen.workers.count { $0.standing == .live }
-        let unproven = seen.workers.count { $0.standing == .unproven }
-        return seen.caches.compactMap { cache in
-            guard let uid = cache.metadata.uid, !cache.metadata.isBeingDeleted else { return nil }
-            let copies = (byCache[uid] ?? []).filter { !$0.metadata.isBeingDeleted }.map { replica in
-                copy(replica, worker: replica.workerUID.flatMap { workers[$0] })
-            }
-            let status = StatusPlan.status(
-                StatusInput(
-                    cache: cache, copies: copies.sorted { $0.name < $1.name },
-                    violations: violations[uid] ?? [], duplicateOf: placement.duplicates[uid],
-                    missing: placement.missing[uid] ?? 0, plannedWrites: planned[uid] ?? 0, liveWorkers: live,
-                    unprovenWorkers: unproven), now: now)
-            guard status != cache.status else { return nil }
-            return .status(cache, status, events: EventPlan.events(from: cache.status, to: status))
+    /// The status that the cache deserves, if it has another one.
+    static func status(
+        _ uid: String, in world: World, undone: Int, now: Timestamp
+    ) -> (cache: DepthCache, status: DepthCacheStatus, events: [PlannedEvent])? {
+        guard let cache = world.caches[uid], !cache.metadata.isBeingDeleted else { return nil }
+        let copies = world.copies(of: uid).filter { !$0.metadata.isBeingDeleted }.map { replica in
+            copy(replica, worker: replica.workerUID.flatMap { world.workers[$0] })
         }
+        let standing = world.planner.standing(cacheUID: uid)
+        let status = StatusPlan.status(
+            StatusInput(
+                cache: cache, copies: copies, violations: world.violations(of: uid),
+                duplicateOf: standing.duplicateOf, missing: standing.missing, plannedWrites: undone,
+                moves: standing.moves, liveWorkers: world.workers(.live),
+                unprovenWorkers: world.workers(.unproven), leavingWorkers: world.workers(.draining)), now: now
+        )
+        guard status != cache.status else { return nil }
+        return (cache, status, EventPlan.events(from: cache.status, to: status))
     }
 
     private static func copy(

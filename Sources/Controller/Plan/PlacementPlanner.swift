@@ -2,137 +2,275 @@ internal import DepthCacheAPI
 
 /// Decides which replicas to create and delete: pure, deterministic, and content with what is placed.
 ///
-/// Copies of a cache go to different workers, on different nodes while there are any, to the least loaded worker first.
-/// A placed copy only goes when it is surplus, or when its worker is lost or draining and enough others are ready.
-struct PlacementPlanner {
-    private let workers: [String: PlacementState.Worker]
-    private let candidates: [PlacementState.Worker]
-    private var load: [String: Int] = [:]
-    private var placed: [String: [PlacementState.Replica]] = [:]
-    private var plan = PlacementPlan()
+/// Copies of a cache go to different workers, in different zones and on different nodes while there are any, to the least
+/// loaded worker first. A placed copy only goes when it is surplus, when its worker is lost or draining and enough others
+/// are ready, or when a copy that was made to take its place is ready.
+///
+/// It remembers what it was told, so that a change costs what the change touches. `docs/placement.md` tells the rules.
+struct PlacementPlanner: Sendable {
+    struct WorkerEntry: Sendable {
+        var uid: String
+        /// Nil: only copies speak of it.
+        var worker: PlacementState.Worker?
+        /// What its copies cost, without those that are about to leave.
+        var load = 0
+        var copies: [Int] = []
+        /// How many copies it has, with what was promised.
+        var population = 0
+        /// Copies on their way to it from other workers.
+        var arriving = 0
+    }
+
+    struct CacheEntry: Sendable {
+        /// Nil: only copies speak of it.
+        var cache: PlacementState.Cache?
+        var uid: String
+        var copies: [Int] = []
+        var missing = 0
+        var duplicateOf: String?
+        /// Copies that are being moved: from which worker to which.
+        var moves: [(from: Int, to: Int)] = []
+        /// As many ready copies as desired on live workers, and nothing under way: may be moved.
+        var isSettled = false
+        /// It waits in `toSpread`.
+        var isQueued = false
+    }
+
+    struct CopyEntry: Sendable {
+        var replica: PlacementState.Replica
+        var cache: Int
+        var worker: Int
+        /// Whether it counts as load; one that is about to leave does not.
+        var counts = true
+    }
+
+    /// What a plan promised and the cluster has not shown yet; taken back before the next plan.
+    struct Promise: Sendable {
+        var worker: Int
+        var load: Int
+        var copies: Int
+        var arriving: Int
+    }
+
+    var workers: [WorkerEntry] = []
+    var caches: [CacheEntry] = []
+    var copies: [CopyEntry] = []
+    private var workerNumbers: [String: Int] = [:]
+    private var cacheNumbers: [String: Int] = [:]
+    private var copyNumbers: [String: Int] = [:]
+    private var freeWorkers: [Int] = []
+    private var freeCaches: [Int] = []
+    private var freeCopies: [Int] = []
+    var markets: [MarketKey: [Int]] = [:]
+    var dirty: Set<Int> = []
+    /// Caches with fewer copies than desired: looked at again when a worker becomes live.
+    var short: Set<Int> = []
+    /// The caches, by uid, that the last plan looked at.
+    var lookedAt: [String] = []
+    var promises: [Promise] = []
+    /// Workers that may have nothing left to be remembered for.
+    private var emptied: Set<Int> = []
+    var field = WorkerField()
+    var isFieldStale = true
+    /// Caches of which two copies share a zone or a node.
+    var crowded: Set<Int> = []
+    /// Those of them that a better place may exist for.
+    var toSpread: [Int] = []
+    var mustLookAtAllCrowded = false
+    var movesInFlight = 0
+    let balance: BalanceLimits
+
+    init(balance: BalanceLimits = BalanceLimits()) { self.balance = balance }
 
     /// What has to be written for `state`.
-    static func plan(_ state: PlacementState) -> PlacementPlan {
-        var planner = PlacementPlanner(state)
-        planner.decide(state)
-        return planner.plan
+    static func plan(_ state: PlacementState, balance: BalanceLimits = BalanceLimits()) -> PlacementPlan {
+        var planner = PlacementPlanner(balance: balance)
+        for worker in state.workers { planner.set(worker) }
+        for cache in state.caches { planner.set(cache) }
+        for replica in state.replicas { planner.set(replica) }
+        return planner.plan()
     }
 
-    private init(_ state: PlacementState) {
-        workers = Dictionary(state.workers.map { ($0.uid, $0) }, uniquingKeysWith: { first, _ in first })
-        candidates = workers.values.filter { $0.standing == .live }
-            .sorted { ($0.name, $0.uid) < ($1.name, $1.uid) }
-        for replica in state.replicas where !replica.isDeleting {
-            placed[replica.cacheUID, default: []].append(replica)
-            load[replica.workerUID, default: 0] += 1
+    // MARK: What is there
+
+    mutating func set(_ worker: PlacementState.Worker) {
+        let number = workerNumber(worker.uid)
+        let before = workers[number].worker
+        guard before != worker else { return }
+        workers[number].worker = worker
+        mustLookAtAllCrowded = true
+        if before?.name != worker.name || before?.node != worker.node || before?.zone != worker.zone {
+            isFieldStale = true
+        } else if !isFieldStale {
+            field.set(number, load: worker.standing == .live ? workers[number].load : nil)
         }
+        guard
+            before?.standing != worker.standing || before?.node != worker.node || before?.zone != worker.zone
+        else { return }
+        for copy in workers[number].copies { dirty.insert(copies[copy].cache) }
+        if worker.standing == .live { dirty.formUnion(short) }
     }
 
-    private mutating func decide(_ state: PlacementState) {
-        let caches = state.caches.sorted { ($0.created, $0.uid) < ($1.created, $1.uid) }
-        var keeper: [MarketKey: String] = [:]
-        var wanted: [PlacementState.Cache] = []
-        let known = Set(caches.map(\.uid))
-        for (uid, replicas) in placed.sorted(by: { $0.key < $1.key }) where !known.contains(uid) {
-            for replica in replicas.sorted(by: { $0.name < $1.name }) { delete(replica, .cacheGone) }
-        }
-        for cache in caches where !cache.isDeleting {
-            if let name = keeper[cache.market] {
-                plan.duplicates[cache.uid] = name
-                for replica in copies(of: cache) { delete(replica, .duplicateMarket) }
-            } else {
-                if !cache.isHeld { keeper[cache.market] = cache.name }
-                wanted.append(cache)
+    mutating func removeWorker(uid: String) {
+        guard let number = workerNumbers[uid], workers[number].worker != nil else { return }
+        workers[number].worker = nil
+        isFieldStale = true
+        for copy in workers[number].copies { dirty.insert(copies[copy].cache) }
+        emptied.insert(number)
+    }
+
+    mutating func set(_ cache: PlacementState.Cache) {
+        let number = cacheNumber(cache.uid)
+        let before = caches[number].cache
+        guard before != cache else { return }
+        caches[number].cache = cache
+        if before?.load != cache.load, !caches[number].copies.isEmpty {
+            let change = cache.load - (before?.load ?? 0)
+            for copy in caches[number].copies where copies[copy].counts {
+                add(change, to: copies[copy].worker)
             }
+            var rest = cache
+            rest.load = before?.load ?? cache.load
+            // What it costs does not say where it belongs.
+            if rest == before { return }
         }
-        // What goes is decided for all before anything is added: freed workers count as free.
-        var shortfalls: [(cache: PlacementState.Cache, kept: [PlacementState.Replica], count: Int)] = []
-        for cache in wanted {
-            let kept = shrink(cache)
-            guard !cache.isHeld else { continue }
-            let good = kept.count { isUsable($0) }
-            if good < cache.replicas { shortfalls.append((cache, kept, cache.replicas - good)) }
+        if before?.market != cache.market {
+            if let before { leave(before.market, number) }
+            markets[cache.market, default: []].append(number)
         }
-        for (cache, kept, count) in shortfalls { grow(cache, kept: kept, by: count) }
+        touch(market: cache.market, number)
     }
 
-    private func copies(of cache: PlacementState.Cache) -> [PlacementState.Replica] {
-        (placed[cache.uid] ?? []).sorted { $0.name < $1.name }
-    }
-
-    private mutating func delete(_ replica: PlacementState.Replica, _ why: PlacementPlan.DeletionCause) {
-        plan.deletes.append(.init(name: replica.name, cacheUID: replica.cacheUID, why: why))
-        load[replica.workerUID, default: 0] -= 1
-    }
-
-    /// Whether the replica counts towards the desired number.
-    private func isUsable(_ replica: PlacementState.Replica) -> Bool {
-        switch workers[replica.workerUID]?.standing {
-        case .live, .unproven: true
-        case .draining, .lost, nil: false
+    mutating func removeCache(uid: String) {
+        guard let number = cacheNumbers[uid], let cache = caches[number].cache else { return }
+        for copy in caches[number].copies where copies[copy].counts {
+            add(-cache.load, to: copies[copy].worker)
         }
+        forgetMoves(number)
+        caches[number].cache = nil
+        leave(cache.market, number)
+        short.remove(number)
+        dropIfEmpty(cache: number)
     }
 
-    /// Deletes what is doubled, gone, replaced or surplus, and returns what stays.
-    private mutating func shrink(_ cache: PlacementState.Cache) -> [PlacementState.Replica] {
-        var kept: [PlacementState.Replica] = []
-        for replica in copies(of: cache) {
-            if workers[replica.workerUID] == nil {
-                delete(replica, .workerGone)
-            } else if kept.contains(where: { $0.workerUID == replica.workerUID }) {
-                delete(replica, .duplicateWorker)
-            } else {
-                kept.append(replica)
-            }
-        }
-        guard !cache.isHeld else { return kept }
-        let readyUsable = kept.count { isUsable($0) && $0.isReady }
-        if readyUsable >= cache.replicas {
-            for replica in kept where !isUsable(replica) { delete(replica, .replaced) }
-            kept.removeAll { !isUsable($0) }
-        }
-        while kept.count(where: { isUsable($0) }) > cache.replicas, let worst = worst(of: kept) {
-            delete(kept.remove(at: worst), .surplus)
-        }
-        return kept
-    }
-
-    /// The usable copy to give up first: not ready, then on a crowded node, then on a loaded worker, then by name.
-    private func worst(of kept: [PlacementState.Replica]) -> Int? {
-        let nodes = crowding(of: kept.filter { isUsable($0) })
-        func rank(_ replica: PlacementState.Replica) -> (Int, Int, Int, String) {
-            let node = workers[replica.workerUID]?.node ?? ""
-            return (replica.isReady ? 0 : 1, nodes[node] ?? 0, load[replica.workerUID] ?? 0, replica.name)
-        }
-        return kept.indices.filter { isUsable(kept[$0]) }.max { rank(kept[$0]) < rank(kept[$1]) }
-    }
-
-    /// How many of the copies each node has.
-    private func crowding(of replicas: [PlacementState.Replica]) -> [String: Int] {
-        var count: [String: Int] = [:]
-        for replica in replicas { count[workers[replica.workerUID]?.node ?? "", default: 0] += 1 }
-        return count
-    }
-
-    private mutating func grow(
-        _ cache: PlacementState.Cache, kept: [PlacementState.Replica], by count: Int
-    ) {
-        var taken = Set(kept.map(\.workerUID))
-        var nodes = crowding(of: kept.filter { isUsable($0) })
-        for done in 0..<count {
-            let free = candidates.filter { !taken.contains($0.uid) }
-            let best = free.min { left, right in
-                (nodes[left.node] ?? 0, load[left.uid] ?? 0, left.name, left.uid)
-                    < (nodes[right.node] ?? 0, load[right.uid] ?? 0, right.name, right.uid)
-            }
-            guard let best else {
-                plan.missing[cache.uid] = count - done
+    mutating func set(_ replica: PlacementState.Replica) {
+        if let number = copyNumbers[replica.name] {
+            let known = copies[number].replica
+            if known == replica { return }
+            if known.cacheUID == replica.cacheUID, known.workerUID == replica.workerUID {
+                copies[number].replica = replica
+                dirty.insert(copies[number].cache)
                 return
             }
-            plan.creates.append(.init(cacheUID: cache.uid, workerUID: best.uid))
-            taken.insert(best.uid)
-            nodes[best.node, default: 0] += 1
-            load[best.uid, default: 0] += 1
+            removeReplica(name: replica.name)
         }
+        let (cache, worker) = (cacheNumber(replica.cacheUID), workerNumber(replica.workerUID))
+        let entry = CopyEntry(replica: replica, cache: cache, worker: worker)
+        let number = freeCopies.popLast() ?? copies.count
+        if number < copies.count { copies[number] = entry } else { copies.append(entry) }
+        copyNumbers[replica.name] = number
+        caches[cache].copies.append(number)
+        workers[worker].copies.append(number)
+        workers[worker].population += 1
+        add(caches[cache].cache?.load ?? 0, to: worker)
+        dirty.insert(cache)
+    }
+
+    mutating func removeReplica(name: String) {
+        guard let number = copyNumbers.removeValue(forKey: name) else { return }
+        let copy = copies[number]
+        if copy.counts { add(-(caches[copy.cache].cache?.load ?? 0), to: copy.worker) }
+        caches[copy.cache].copies.removeAll { $0 == number }
+        workers[copy.worker].copies.removeAll { $0 == number }
+        workers[copy.worker].population -= 1
+        freeCopies.append(number)
+        dirty.insert(copy.cache)
+        dropIfEmpty(cache: copy.cache)
+        emptied.insert(copy.worker)
+    }
+
+    /// Looks at the cache once more, because what was planned for it was not done.
+    mutating func touch(cacheUID: String) {
+        if let number = cacheNumbers[cacheUID] { dirty.insert(number) }
+    }
+
+    /// What is known of a cache's placement since the last plan.
+    func standing(cacheUID: String) -> (missing: Int, duplicateOf: String?, moves: Int) {
+        guard let number = cacheNumbers[cacheUID] else { return (0, nil, 0) }
+        return (caches[number].missing, caches[number].duplicateOf, caches[number].moves.count)
+    }
+
+    /// The caches, by uid, that have fewer copies than they want.
+    var shortOfCopies: [String] { short.map { caches[$0].uid } }
+
+    // MARK: Keeping the books
+
+    mutating func add(_ load: Int, to worker: Int) {
+        guard load != 0 else { return }
+        workers[worker].load += load
+        if !isFieldStale, workers[worker].worker?.standing == .live {
+            field.set(worker, load: workers[worker].load)
+        }
+    }
+
+    private mutating func touch(market: MarketKey, _ number: Int) {
+        dirty.insert(number)
+        dirty.formUnion(markets[market] ?? [])
+    }
+
+    private mutating func leave(_ market: MarketKey, _ number: Int) {
+        markets[market]?.removeAll { $0 == number }
+        if markets[market]?.isEmpty == true { markets[market] = nil }
+        touch(market: market, number)
+    }
+
+    mutating func forgetMoves(_ cache: Int) {
+        movesInFlight -= caches[cache].moves.count
+        for move in caches[cache].moves { workers[move.to].arriving -= 1 }
+        caches[cache].moves = []
+    }
+
+    private mutating func workerNumber(_ uid: String) -> Int {
+        if let number = workerNumbers[uid] { return number }
+        let number = freeWorkers.popLast() ?? workers.count
+        let entry = WorkerEntry(uid: uid)
+        if number < workers.count { workers[number] = entry } else { workers.append(entry) }
+        workerNumbers[uid] = number
+        return number
+    }
+
+    private mutating func cacheNumber(_ uid: String) -> Int {
+        if let number = cacheNumbers[uid] { return number }
+        let number = freeCaches.popLast() ?? caches.count
+        let entry = CacheEntry(uid: uid)
+        if number < caches.count { caches[number] = entry } else { caches.append(entry) }
+        cacheNumbers[uid] = number
+        return number
+    }
+
+    /// Takes back what the last plan promised, and forgets workers that nothing speaks of any more.
+    mutating func takeBackPromises() {
+        for promise in promises {
+            add(-promise.load, to: promise.worker)
+            workers[promise.worker].population -= promise.copies
+            workers[promise.worker].arriving -= promise.arriving
+        }
+        promises = []
+        for number in emptied
+        where workers[number].worker == nil && workers[number].copies.isEmpty && workers[number].arriving == 0
+        {
+            workerNumbers[workers[number].uid] = nil
+            freeWorkers.append(number)
+        }
+        emptied = []
+    }
+
+    private mutating func dropIfEmpty(cache number: Int) {
+        guard caches[number].cache == nil, caches[number].copies.isEmpty else { return }
+        forgetMoves(number)
+        crowded.remove(number)
+        cacheNumbers[caches[number].uid] = nil
+        dirty.remove(number)
+        freeCaches.append(number)
     }
 }

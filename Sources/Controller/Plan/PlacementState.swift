@@ -14,6 +14,8 @@ struct PlacementState: Equatable, Sendable {
         /// creationTimestamp; RFC 3339 sorts as text.
         var created: String
         var replicas: Int
+        /// What one copy costs its worker; see `ReplicaLoad`.
+        var load = ReplicaLoad.least
         /// A spec that cannot be kept: what there is stays, nothing is added.
         var isHeld = false
         var isDeleting = false
@@ -26,7 +28,11 @@ struct PlacementState: Equatable, Sendable {
         var workerUID: String
         /// Synchronised, as said by the running incarnation of a live worker.
         var isReady = false
+        /// Failed, as said by it: it will not become ready by waiting.
+        var isFailed = false
         var isDeleting = false
+        /// The copy that goes once this one is ready.
+        var replaces: String?
     }
 
     /// A worker that has a Lease.
@@ -34,7 +40,10 @@ struct PlacementState: Equatable, Sendable {
         var uid: String
         var name: String
         var node: String
+        var zone = ""
         var standing = Standing.live
+        /// Live for long enough that copies are moved to it from others.
+        var isSettled = true
     }
 
     /// What may be expected of a worker.
@@ -50,6 +59,22 @@ struct PlacementState: Equatable, Sendable {
     }
 }
 
+/// What a copy costs its worker: tenths of messages per second, and one message per second for being there.
+enum ReplicaLoad {
+    static let least = 10
+    /// Nothing is known of a market yet: half of what its feed can send at most.
+    static func estimate(intervalMilliseconds: Int) -> Int {
+        least + 10 * 500 / max(1, intervalMilliseconds)
+    }
+    static func of(messagesPerSecond rate: Double) -> Int { least + Int((rate * 10).rounded()) }
+
+    /// A measured load counts once it differs from the one in use by a quarter: noise moves nothing.
+    static func settled(_ measured: Int, inUse: Int?) -> Int {
+        guard let inUse else { return measured }
+        return abs(measured - inUse) * 4 > max(inUse, measured) ? measured : inUse
+    }
+}
+
 /// What has to be written so that the state becomes the wanted one.
 struct PlacementPlan: Equatable, Sendable {
     var creates: [Creation] = []
@@ -62,6 +87,8 @@ struct PlacementPlan: Equatable, Sendable {
     struct Creation: Equatable, Sendable {
         var cacheUID: String
         var workerUID: String
+        /// The copy that goes once this one is ready: a move.
+        var replaces: String?
     }
 
     struct Deletion: Equatable, Sendable {
@@ -77,6 +104,7 @@ struct PlacementPlan: Equatable, Sendable {
         case duplicateWorker = "the worker has another copy"
         case surplus = "fewer copies are wanted"
         case replaced = "other workers have ready copies"
+        case moved = "the copy that takes its place is ready"
         case workerGone = "its worker is gone"
     }
 }

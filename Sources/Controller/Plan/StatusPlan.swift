@@ -12,8 +12,11 @@ struct StatusInput: Sendable {
     var missing = 0
     /// Copies about to be created or deleted.
     var plannedWrites = 0
+    /// Copies that are being moved from one worker to another.
+    var moves = 0
     var liveWorkers = 0
     var unprovenWorkers = 0
+    var leavingWorkers = 0
 
     /// A copy as the running incarnation of its worker described it.
     struct Copy: Sendable {
@@ -137,6 +140,13 @@ struct StatusPlan {
         if input.plannedWrites > 0 {
             return Claim(holds: true, reason: .placing, message: "copies are being placed or removed")
         }
+        if input.moves > 0 {
+            return Claim(
+                holds: true, reason: .moving,
+                message: input.moves == 1
+                    ? "1 copy is being moved to another worker"
+                    : "\(input.moves) copies are being moved to other workers")
+        }
         let moving = input.copies.filter { !$0.isReady && $0.phase != .failed }
         if !moving.isEmpty {
             return Claim(
@@ -150,11 +160,14 @@ struct StatusPlan {
     private var tally: String {
         desired == 1
             ? (ready == 0 ? "the copy is not synchronised" : "the copy is synchronised")
-            : "\(ready) of \(desired) copies are synchronised"
+            // While a copy moves there is one more.
+            : "\(min(ready, desired)) of \(desired) copies are synchronised"
     }
 
     private func workers(_ count: Int) -> String {
-        count == 0 ? "none is live" : count == 1 ? "only 1 is live" : "only \(count) are live"
+        let leaving = input.leavingWorkers
+        return (count == 0 ? "none is live" : count == 1 ? "only 1 is live" : "only \(count) are live")
+            + (leaving == 0 ? "" : leaving == 1 ? ", 1 is about to end" : ", \(leaving) are about to end")
     }
 
     private func place(of copy: StatusInput.Copy) -> String { "\(copy.name) on \(copy.workerName)" }

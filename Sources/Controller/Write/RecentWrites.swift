@@ -1,57 +1,86 @@
 internal import DepthCacheAPI
 internal import K8sClient
 
-/// What was written and has not come back through the watch yet, laid over what was seen.
+/// What was written and has not come back through the watch yet, and what the watch said instead meanwhile.
 ///
-/// Without it a pass that runs before its predecessor's writes are seen would plan them again.
+/// The watch is always a little behind: without this, a copy that was just deleted would come back to life for a moment
+/// and count, and one that was just created would be planned once more.
 struct RecentWrites: Sendable {
-    private var created: [String: (replica: DepthCacheReplica, at: ContinuousClock.Instant)] = [:]
-    private var deleted: [String: ContinuousClock.Instant] = [:]
-    private var statuses: [String: (seen: String?, status: DepthCacheStatus, at: ContinuousClock.Instant)] =
-        [:]
+    private struct Hidden {
+        var since: ContinuousClock.Instant
+        /// The object that was deleted; nil: one was created.
+        var deletedUID: String?
+        var hasNews = false
+        var news: DepthCacheReplica?
+    }
+    private struct Written {
+        var since: ContinuousClock.Instant
+        var version: String?
+        var status: DepthCacheStatus?
+        var news: DepthCache?
+    }
+
+    private var replicas: [String: Hidden] = [:]
+    private var statuses: [String: Written] = [:]
     /// After this long a write that was never seen is not believed any more.
     private let patience: Duration = .seconds(10)
 
     mutating func didCreate(_ replica: DepthCacheReplica, at now: ContinuousClock.Instant) {
-        guard let name = replica.metadata.name else { return }
-        created[name] = (replica, now)
-        deleted[name] = nil
+        if let name = replica.metadata.name { replicas[name] = Hidden(since: now) }
     }
 
     mutating func didDelete(_ replica: DepthCacheReplica, at now: ContinuousClock.Instant) {
-        guard let name = replica.metadata.name else { return }
-        created[name] = nil
-        deleted[name] = now
+        if let name = replica.metadata.name {
+            replicas[name] = Hidden(since: now, deletedUID: replica.metadata.uid ?? "")
+        }
     }
 
-    mutating func didWrite(_ status: DepthCacheStatus, of cache: DepthCache, at now: ContinuousClock.Instant)
-    {
+    mutating func didWrite(_ cache: DepthCache, at now: ContinuousClock.Instant) {
         guard let uid = cache.metadata.uid else { return }
-        statuses[uid] = (cache.metadata.resourceVersion, status, now)
+        statuses[uid] = Written(
+            since: now, version: cache.metadata.resourceVersion, status: cache.status)
     }
 
-    /// `seen` as it will be once all that was written has come back.
-    mutating func overlay(_ seen: Observation, at now: ContinuousClock.Instant) -> Observation {
-        var result = seen
-        let names = Set(seen.replicas.compactMap(\.metadata.name))
-        let caches = Set(seen.caches.compactMap(\.metadata.uid))
-        created = created.filter { name, entry in
-            !names.contains(name) && entry.at.duration(to: now) < patience
-                && caches.contains(entry.replica.cacheUID ?? "")
+    /// Whether what the watch says of a copy is older than what we wrote.
+    mutating func hides(_ name: String, _ seen: DepthCacheReplica?, at now: ContinuousClock.Instant) -> Bool {
+        guard let own = replicas[name], own.since.duration(to: now) < patience else {
+            replicas[name] = nil
+            return false
         }
-        deleted = deleted.filter { names.contains($0.key) && $0.value.duration(to: now) < patience }
-        let gone = deleted
-        result.replicas.removeAll { gone[$0.metadata.name ?? ""] != nil }
-        result.replicas += created.values.map(\.replica)
-        statuses = statuses.filter { uid, entry in
-            caches.contains(uid) && entry.at.duration(to: now) < patience
+        let isOlder = own.deletedUID.map { seen?.metadata.uid == $0 } ?? (seen == nil)
+        if isOlder {
+            replicas[name]?.hasNews = true
+            replicas[name]?.news = seen
+        } else {
+            replicas[name] = nil
         }
-        for index in result.caches.indices {
-            guard let uid = result.caches[index].metadata.uid, let entry = statuses[uid],
-                entry.seen == result.caches[index].metadata.resourceVersion
-            else { continue }
-            result.caches[index].status = entry.status
+        return isOlder
+    }
+
+    /// The cache with the status that we wrote, until the watch brings that.
+    mutating func overlay(_ seen: DepthCache, at now: ContinuousClock.Instant) -> DepthCache {
+        guard let uid = seen.metadata.uid, let own = statuses[uid], own.since.duration(to: now) < patience,
+            own.version != seen.metadata.resourceVersion
+        else {
+            if let uid = seen.metadata.uid { statuses[uid] = nil }
+            return seen
         }
-        return result
+        statuses[uid]?.news = seen
+        var shown = seen
+        shown.status = own.status
+        return shown
+    }
+
+    /// Copies whose write was never confirmed, as the watch has them.
+    mutating func expiredReplicas(at now: ContinuousClock.Instant) -> [(String, DepthCacheReplica?)] {
+        let expired = replicas.filter { $0.value.since.duration(to: now) >= patience }
+        for name in expired.keys { replicas[name] = nil }
+        return expired.filter { $0.value.hasNews }.map { ($0.key, $0.value.news) }
+    }
+
+    mutating func expiredCaches(at now: ContinuousClock.Instant) -> [DepthCache] {
+        let expired = statuses.filter { $0.value.since.duration(to: now) >= patience }
+        for uid in expired.keys { statuses[uid] = nil }
+        return expired.values.compactMap(\.news)
     }
 }

@@ -11,6 +11,9 @@ package enum LinkMessageKind {
     /// Asks what a worker knows of a book besides its levels; answered like a `bookQuery`, with a JSON object.
     package static let bookInfoQuery: UInt8 = 26
     package static let bookInfoAnswer: UInt8 = 27
+    /// Asks what the replicas of a worker cost it.
+    package static let loadQuery: UInt8 = 28
+    package static let loadReport: UInt8 = 29
 }
 
 /// Why a link payload could not be read.

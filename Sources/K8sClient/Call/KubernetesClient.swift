@@ -6,6 +6,8 @@ package struct KubernetesClient: Sendable {
     let http: HTTPClient
     /// For one call; a watch has its own limits.
     package var timeout: Duration = .seconds(10)
+    /// Whose leadership the calls need, if any.
+    var term: LeadershipTerm?
     /// Objects in one page of a list.
     package var pageSize = 500
 
@@ -149,7 +151,7 @@ package struct KubernetesClient: Sendable {
     package func send(_ request: APIRequest) async throws -> [UInt8] {
         do {
             var http = try configuration.httpRequest(request)
-            http.timeout = timeout
+            http.timeout = try term.map { min(timeout, try $0.remaining()) } ?? timeout
             let answer = try await self.http.send(http)
             guard (200..<300).contains(answer.status) else {
                 throw APIError.from(

@@ -24,6 +24,8 @@ package struct LeaderElection: Sendable {
     private let settings: LeaderElectionSettings
     private let log = Log("election")
     private let standingBy: @Sendable (_ holder: String) -> Void
+    /// How long the leader may act; see `KubernetesClient.fenced(by:)`.
+    package let term = LeadershipTerm()
 
     /// `standingBy` is told who leads, each time that changes while we wait.
     package init(
@@ -44,6 +46,8 @@ package struct LeaderElection: Sendable {
     /// account or by cancellation, the Lease is given back after it has returned.
     package func run(_ lead: @escaping @Sendable () async throws -> Void) async throws {
         let held = try await acquire()
+        term.renew(at: held.since, settings)
+        defer { term.end() }
         log.info("Leading", ["lease": name, "identity": identity])
         let current = Guarded<Lease?>(held.lease)
         do {
@@ -134,6 +138,7 @@ package struct LeaderElection: Sendable {
                 let renewed = try await client.update(lease)
                 current.withLock { $0 = renewed }
                 last = started
+                term.renew(at: started, settings)
                 continue
             } catch let error as APIError {
                 problem = "\(error)"

@@ -67,14 +67,14 @@ package struct LeaseTracker: Sendable {
     /// What is true of each Lease now.
     ///
     /// While there is no live watch nobody new expires. If more than half are late at once, the fault is rather ours or the
-    /// API's: all of them get one more duration.
+    /// API's: all of them get one more duration. One alone is not late together with anybody.
     package mutating func judge(at now: Instant) -> [ObjectKey: Verdict] {
         var verdicts: [ObjectKey: Verdict] = [:]
         let open = entries.filter { $0.value.holder != nil && !$0.value.hasExpired }
         let late = open.filter { $0.value.lastChange.duration(to: now) > $0.value.duration * 2 / 3 }
         let overdue = open.filter { $0.value.lastChange.duration(to: now) >= $0.value.duration }
         if late.isEmpty { graceUntil = nil }
-        if !overdue.isEmpty, graceUntil == nil, late.count * 2 > open.count {
+        if !overdue.isEmpty, graceUntil == nil, late.count > 1, late.count * 2 > open.count {
             let longest = overdue.values.map(\.duration).max() ?? defaultDuration
             graceUntil = now + longest
         }
