@@ -24,12 +24,22 @@ package func runGateway(_ configuration: GatewayConfiguration) async throws {
         "Serving", ["host": configuration.host, "port": "\(runtime.port)", "namespace": client.namespace])
     configuration.onListening?(runtime.port, runtime.healthPort)
     let watcher = ClusterWatcher(client: client, directory: directory, markets: markets, health: health)
-    await watcher.run()  // until the task is cancelled
+    // The cluster is watched to the very end, so that queries find their workers while we drain.
+    let watching = Task { await watcher.run() }
+    let (never, hold) = AsyncStream.makeStream(of: Void.self)
+    for await _ in never {}  // until the task is cancelled
+    hold.finish()
     health.setUnready("stopping", "the gateway is stopping")
     log.info("Stopping", ["grace": "\(configuration.drainGrace)"])
+    runtime.endKeepAlives()
     // The task is cancelled: only a task of its own can still wait.
     await Task.detached {
-        try? await Task.sleep(for: configuration.drainGrace)
+        let end = ContinuousClock.now + configuration.drainGrace
+        while !configuration.mustHurry(), ContinuousClock.now < end {
+            try? await Task.sleep(for: .milliseconds(50))
+        }
         await runtime.stop(grace: .seconds(2))
     }.value
+    watching.cancel()
+    await watching.value
 }

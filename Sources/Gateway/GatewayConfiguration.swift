@@ -29,7 +29,9 @@ package struct GatewayConfiguration: Sendable {
     // How long it tries.
     package var requestDeadline: Duration = .seconds(5)
     /// How long a stopping gateway serves on after it has said that it is not ready.
-    package var drainGrace: Duration = .milliseconds(200)
+    package var drainGrace: Duration = .seconds(10)
+    /// Asked while it does: whether it has to end at once.
+    package var mustHurry: @Sendable () -> Bool = { false }
 
     /// Called once, with the actual ports, when both listeners accept.
     package var onListening: (@Sendable (_ port: Int, _ healthPort: Int?) -> Void)?

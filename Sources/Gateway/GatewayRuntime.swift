@@ -87,6 +87,9 @@ final class GatewayRuntime: Sendable {
         loop.schedule(after: checkInterval) { check(index, loop, dispatcher, metrics, server) }
     }
 
+    /// Serves on, but every answer is the last one of its connection: clients connect anew, and to others.
+    func endKeepAlives() { server.endKeepAlives() }
+
     /// Accepts no more, lets what is being answered finish within `grace`, then closes everything and joins the threads.
     func stop(grace: Duration) async {
         server.drain()

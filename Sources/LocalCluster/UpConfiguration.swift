@@ -22,6 +22,8 @@ package struct UpConfiguration: Sendable {
     package var executable: String?
     /// How long children may take to end before they are killed.
     package var stopDeadline: Duration = .seconds(10)
+    /// How long a program whose pod was deleted may take to hand over before it is killed.
+    package var drainDeadline: Duration = .seconds(30)
 
     package init() {}
 }

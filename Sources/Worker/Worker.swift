@@ -5,7 +5,7 @@ import K8sClient
 import Telemetry
 import Transport
 
-/// Runs one worker until the task is cancelled: drains, releases its Lease and joins its threads before it returns.
+/// Runs one worker until the task is cancelled: drains, gives its Lease back and joins its threads before it returns.
 package func runWorker(_ configuration: WorkerConfiguration) async throws {
     let worker = try Worker(configuration)
     try await worker.run()
@@ -76,7 +76,8 @@ final class Worker: Sendable {
                     incarnation: incarnation, directory: directory, clock: clock, metrics: metrics
                 ) { book in venues.first { $0.exchange.name == book.venue }?.source.isComing(book) ?? false },
                 audits: AuditEndpoint(directory: directory, loops: loops),
-                infos: InfoEndpoint(directory: directory, clock: clock), weights: weights))
+                infos: InfoEndpoint(directory: directory, clock: clock), weights: weights,
+                loads: { [loads = keeper.loads] in loads.withLock { $0 } }))
         do {
             server = try HTTPServer(
                 HTTPServerConfiguration(host: configuration.listenAddress, port: configuration.port),
@@ -137,20 +138,30 @@ final class Worker: Sendable {
         let renewer = LeaseRenewer(
             client: client, lease: lease, interval: .seconds(Fathom.workerLeaseRenewalSeconds))
         let (endings, ending) = AsyncStream.makeStream(of: (any Error).self)
-        // Lease and requests go on after the cancellation, so that queries are answered while others take over.
+        let (ended, end) = AsyncStream.makeStream(of: Void.self)
+        // All goes on after the cancellation, so that books are kept and queries answered while others take over.
         let background = Task { await self.keepAlive(renewer, ending) }
-        var failure: (any Error)?
-        do { try await work(endings) } catch { failure = error is CancellationError ? nil : error }
-        if failure == nil {
-            Self.log.info("Worker drains", ["name": configuration.name])
-            await renewer.annotate(AnnotationKey.draining, "true")
-            let period = configuration.drainPeriod
-            await Task { try? await Task.sleep(for: period) }.value
+        let isOver = Guarded(false)
+        let working = Task {
+            defer {
+                isOver.withLock { $0 = true }
+                end.finish()
+            }
+            try await self.work(endings)
         }
+        for await _ in ended {}
+        var isHandedOver = false
+        if Task.isCancelled {
+            isHandedOver = await Drain(keeper: keeper, health: health, configuration: configuration).run(
+                renewer, unless: { isOver.withLock { $0 } })
+        }
+        working.cancel()
+        var failure: (any Error)?
+        do { try await working.value } catch { failure = error is CancellationError ? nil : error }
         background.cancel()
         await background.value
-        if failure == nil { await renewer.release() }
-        await end()
+        if failure == nil { await renewer.end(removing: isHandedOver) }
+        await self.end()
         if let failure { throw failure }
     }
 

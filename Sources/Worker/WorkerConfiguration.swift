@@ -20,8 +20,10 @@ package struct WorkerConfiguration: Sendable {
     package var linkKeyFile: String?
     /// Where the evidence of audits that found a difference is kept, the newest few files.
     package var dumpDirectory: String
-    /// How long the worker keeps serving after it was told to stop.
+    /// How long the worker serves on at most, after it was told to stop, until its copies are kept elsewhere.
     package var drainPeriod: Duration
+    /// Asked while it does: whether it has to end at once.
+    package var mustHurry: @Sendable () -> Bool = { false }
     /// How long a deleted replica is still kept and served.
     package var lingerPeriod: Duration
     /// On how many connections each stream is received.
@@ -35,7 +37,7 @@ package struct WorkerConfiguration: Sendable {
         advertisedAddress: String = "127.0.0.1", listenAddress: String = "127.0.0.1", port: Int = 0,
         loopCount: Int = 1, kubeconfigPath: String? = nil, exchangesFile: String? = nil,
         linkKeyFile: String? = nil, dumpDirectory: String = "tmp",
-        drainPeriod: Duration = .seconds(2), lingerPeriod: Duration = .seconds(10),
+        drainPeriod: Duration = .seconds(110), lingerPeriod: Duration = .seconds(10),
         feeds: Int = 1, feedLifetime: Duration? = nil, onListening: (@Sendable (Int) -> Void)? = nil
     ) {
         self.name = name

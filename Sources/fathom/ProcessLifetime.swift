@@ -25,6 +25,12 @@ enum ProcessLifetime {
         return (ends[0], ends[1])
     }()
     fileprivate static let handlerDescriptor = Atomic<Int32>(-1)
+    private static let isHurried = Atomic<Bool>(false)
+
+    /// Whether the end was asked for by SIGINT (as `fathom up` does when everything stops) or by the death of the parent.
+    ///
+    /// SIGTERM, which Kubernetes sends, leaves time to hand over.
+    static var mustHurry: Bool { isHurried.load(ordering: .acquiring) }
 
     /// SIGINT and SIGTERM become bytes in a pipe, whichever thread they reach; SIGPIPE is an error of a write.
     static func prepareSignals() {
@@ -52,19 +58,25 @@ enum ProcessLifetime {
     static func run(lifeline: Int?, _ body: @escaping @Sendable () async throws -> Void) async throws {
         let work = Task { try await body() }
         let cancel: @Sendable () -> Void = { work.cancel() }
-        watch { waitForSignals(first: cancel) }
+        watch {
+            waitForSignals { number in
+                if number == SIGINT { isHurried.store(true, ordering: .releasing) }
+                cancel()
+            }
+        }
         if let lifeline {
             watch {
                 waitForEnd(of: Int32(lifeline))
+                isHurried.store(true, ordering: .releasing)
                 cancel()
             }
         }
         try await work.value
     }
 
-    private static func waitForSignals(first cancel: @Sendable () -> Void) {
-        guard readSignal() != nil else { return }
-        cancel()
+    private static func waitForSignals(first: @Sendable (Int32) -> Void) {
+        guard let ending = readSignal() else { return }
+        first(ending)
         guard let number = readSignal() else { return }
         _exit(128 + number)
     }

@@ -84,6 +84,9 @@ enum WorkerCommand: Command {
             .value(
                 "dump-dir", "directory", default: "/tmp/fathom-audits",
                 help: "Where books that differ from the exchange's own are kept, the newest 20."),
+            .value(
+                "drain-seconds", "s", default: "110",
+                help: "How long to serve on at most after SIGTERM, until others keep the books."),
         ] + SharedFlags.identity("worker") + SharedFlags.cluster + SharedFlags.exchanges + SharedFlags.linkKey
             + SharedFlags.logging)
 
@@ -92,18 +95,20 @@ enum WorkerCommand: Command {
         let host = arguments.string("host") ?? "127.0.0.1"
         let name = arguments.string("name") ?? handMadeName("worker")
         let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-        try await runWorker(
-            WorkerConfiguration(
-                name: name, uid: arguments.string("uid") ?? name,
-                namespace: arguments.string("namespace") ?? "default",
-                node: arguments.string("node") ?? "local",
-                advertisedAddress: arguments.string("advertise") ?? host, listenAddress: host,
-                port: try arguments.port("port") ?? 0,
-                loopCount: try arguments.integer("threads", in: 1...256) ?? cores,
-                kubeconfigPath: arguments.string("kubeconfig"), exchangesFile: arguments.string("exchanges"),
-                linkKeyFile: arguments.string("link-key-file"),
-                dumpDirectory: arguments.string("dump-dir") ?? "/tmp/fathom-audits",
-                feeds: try arguments.integer("feeds", in: 1...3) ?? 1, feedLifetime: try feedLifetime()))
+        var configuration = WorkerConfiguration(
+            name: name, uid: arguments.string("uid") ?? name,
+            namespace: arguments.string("namespace") ?? "default",
+            node: arguments.string("node") ?? "local",
+            advertisedAddress: arguments.string("advertise") ?? host, listenAddress: host,
+            port: try arguments.port("port") ?? 0,
+            loopCount: try arguments.integer("threads", in: 1...256) ?? cores,
+            kubeconfigPath: arguments.string("kubeconfig"), exchangesFile: arguments.string("exchanges"),
+            linkKeyFile: arguments.string("link-key-file"),
+            dumpDirectory: arguments.string("dump-dir") ?? "/tmp/fathom-audits",
+            feeds: try arguments.integer("feeds", in: 1...3) ?? 1, feedLifetime: try feedLifetime())
+        configuration.drainPeriod = .seconds(try arguments.integer("drain-seconds", in: 0...86_400) ?? 110)
+        configuration.mustHurry = { ProcessLifetime.mustHurry }
+        try await runWorker(configuration)
     }
 }
 
@@ -131,6 +136,9 @@ enum GatewayCommand: Command {
             .value(
                 "allowed-host", "name", isRepeatable: true,
                 help: "A further name that requests may give as Host while listening on loopback."),
+            .value(
+                "drain-seconds", "s", default: "10",
+                help: "How long to serve on after SIGTERM, until clients have found other gateways."),
         ] + SharedFlags.identity("gateway") + SharedFlags.cluster + SharedFlags.exchanges
             + SharedFlags.linkKey
             + SharedFlags.logging)
@@ -152,6 +160,8 @@ enum GatewayCommand: Command {
         configuration.kubeconfig = arguments.string("kubeconfig")
         configuration.linkKeyFile = try arguments.required("link-key-file")
         configuration.exchangesFile = arguments.string("exchanges")
+        configuration.drainGrace = .seconds(try arguments.integer("drain-seconds", in: 0...86_400) ?? 10)
+        configuration.mustHurry = { ProcessLifetime.mustHurry }
         try await runGateway(configuration)
     }
 }

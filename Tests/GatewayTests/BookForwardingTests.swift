@@ -88,6 +88,33 @@ struct BookForwardingTests {
         }
     }
 
+    @Test func `a copy that was moved is asked where it is now`() async throws {
+        try await GatewayScene.run(workers: [.answers(.notHere), Self.served]) { (scene) async throws in
+            await scene.directory.update(GatewayScene.picture(workerCount: 1))
+            async let reply = scene.json(Self.asks)
+            try await scene.waitForQueries(1)
+            #expect(await scene.dispatcher.asked(1) == 0)
+            await scene.directory.update(GatewayScene.picture(workerCount: 2))
+            await scene.dispatcher.check()
+            let answer = try await reply
+            #expect(answer["result"]?.text == "OK")
+            #expect(answer["error"]?.text?.contains("(uid=w0) — has no replica of the market") == true)
+        }
+    }
+
+    @Test func `a copy that is nowhere is waited for a moment and then said to be gone`() async throws {
+        try await GatewayScene.run(workers: [.answers(.notHere)]) { (scene) async throws in
+            async let reply = scene.json(Self.asks)
+            try await scene.waitForQueries(1)
+            await scene.dispatcher.check(.now + .milliseconds(500))
+            #expect(await scene.dispatcher.queriesUnderWay == 1)
+            await scene.dispatcher.check(.now + .milliseconds(1500))
+            let answer = try await reply
+            #expect(answer["error_id"]?.text == "#6000")
+            #expect(answer["message"]?.text?.hasSuffix("the replica has left worker-0") == true)
+        }
+    }
+
     @Test func `a link that is just being made is waited for a moment`() async throws {
         try await GatewayScene.run(workers: [.connecting]) { (scene) async throws in
             async let reply = scene.json(Self.asks)

@@ -27,6 +27,12 @@ struct ReplicaFailure: Equatable {
     var detail: String
 }
 
+/// Where a market is kept by now, with the links to there, if the loop has any.
+struct RoutedReplicas {
+    var replicas: [ReplicaRoute]
+    var links: [(any WorkerLink)?]
+}
+
 /// What became of a forwarded query.
 enum BookOutcome {
     case served(ArraySlice<UInt8>, by: Int, after: [ReplicaFailure])
@@ -44,10 +50,16 @@ final class BookRequest {
     static let doubtAfter = Duration.milliseconds(600)
     /// How long links that are just being made are waited for when there is nothing else.
     static let connectPatience = Duration.seconds(1)
+    /// How long a copy that was moved is waited for to show up elsewhere.
+    static let moveSightPatience = Duration.seconds(1)
 
-    let route: MarketRoute
+    /// All that were found, also those that a later look at the routes has brought.
+    private var replicas: [ReplicaRoute]
     private let payload: [UInt8]
-    private let links: [(any WorkerLink)?]
+    private var links: [(any WorkerLink)?]
+    private let look: () -> RoutedReplicas?
+    /// Since when it is known that the routes are behind: a copy that was said to run is not there.
+    private var movedSince: ContinuousClock.Instant?
     private let start: ContinuousClock.Instant
     private let deadline: ContinuousClock.Instant
     private var waiting: [Int]
@@ -55,15 +67,19 @@ final class BookRequest {
     private var lastAsked: ContinuousClock.Instant
     private var failures: [ReplicaFailure] = []
     private var reasons: [String] = []
-    private var completion: ((BookOutcome) -> Void)?
+    /// Told what became of it, and which replicas the outcome's numbers mean.
+    private var completion: ((BookOutcome, [ReplicaRoute]) -> Void)?
 
+    /// `look` reads the routes of the market once more.
     init(
         route: MarketRoute, payload: [UInt8], links: [(any WorkerLink)?], deadline: Duration,
-        now: ContinuousClock.Instant, completion: @escaping (BookOutcome) -> Void
+        now: ContinuousClock.Instant, look: @escaping () -> RoutedReplicas? = { nil },
+        completion: @escaping (BookOutcome, [ReplicaRoute]) -> Void
     ) {
-        self.route = route
+        replicas = route.replicas
         self.payload = payload
         self.links = links
+        self.look = look
         self.completion = completion
         start = now
         lastAsked = now
@@ -89,8 +105,25 @@ final class BookRequest {
         } else if asked.isEmpty {
             let mayConnect =
                 now - start < Self.connectPatience && waiting.contains { links[$0]?.condition == .connecting }
-            if !mayConnect { conclude() }
+            if !mayConnect { lookAgain(now) }
         }
+    }
+
+    /// Goes on with copies that were made since the routes were read; waits for one if a copy has just been moved away.
+    private func lookAgain(_ now: ContinuousClock.Instant) {
+        let known = replicas.count
+        if let found = look() {
+            for (replica, link) in zip(found.replicas, found.links)
+            where !replicas.contains(where: { $0.replica.name == replica.replica.name }) {
+                replicas.append(replica)
+                links.append(link)
+                if link != nil { waiting.append(replicas.count - 1) }
+            }
+        }
+        if waiting.contains(where: { isReachable($0) }) { return advance(now) }
+        let mayShow = movedSince.map { now - $0 < Self.moveSightPatience } ?? false
+        let mayConnect = replicas.count > known && waiting.contains { links[$0]?.condition == .connecting }
+        if !mayShow, !mayConnect { conclude() }
     }
 
     /// Looks after the request from time to time: gives up at the deadline, asks others beside a silent one.
@@ -126,7 +159,12 @@ final class BookRequest {
                     reasons.append(reason)
                     note(index, "#6000 out of sync: \(reason)")
                 case .notHere:
-                    reasons.append("the replica has not started on \(route.replicas[index].workerName)")
+                    let isMoved = replicas[index].isRunning
+                    if isMoved, movedSince == nil { movedSince = .now }
+                    reasons.append(
+                        isMoved
+                            ? "the replica has left \(replicas[index].workerName)"
+                            : "the replica has not started on \(replicas[index].workerName)")
                     note(index, "has no replica of the market")
                 }
             } catch {
@@ -142,7 +180,7 @@ final class BookRequest {
     }
 
     private func conclude() {
-        for index in route.replicas.indices where !failures.contains(where: { $0.index == index }) {
+        for index in replicas.indices where !failures.contains(where: { $0.index == index }) {
             note(
                 index,
                 asked.contains(index)
@@ -154,7 +192,7 @@ final class BookRequest {
     private func end(_ outcome: BookOutcome) {
         let completion = completion
         self.completion = nil
-        completion?(outcome)
+        completion?(outcome, replicas)
     }
 
     private func note(_ index: Int, _ detail: String) {

@@ -126,12 +126,18 @@ extension Dispatcher {
         query.exchange = route.cache.exchange
         query.market = route.cache.market
         let shown = "DepthCache '\(query.market)' for '\(query.exchange)'"
+        let key = MarketKey(exchange: query.exchange, market: query.market)
+        let look = { [self] () -> RoutedReplicas? in
+            service.directory.table.routes[key].map { route in
+                RoutedReplicas(replicas: route.replicas, links: route.replicas.map { links[$0.workerUID] })
+            }
+        }
         let book = BookRequest(
             route: route, payload: query.encoded(), links: route.replicas.map { links[$0.workerUID] },
-            deadline: service.requestDeadline, now: request.start
-        ) { [self] outcome in
+            deadline: service.requestDeadline, now: request.start, look: look
+        ) { [self] outcome, replicas in
             service.metrics.latency.observe(ContinuousClock.now - request.start)
-            answer(outcome, route, shown, request, endpoint, reply)
+            answer(outcome, replicas, shown, request, endpoint, reply)
         }
         book.advance(request.start)
         guard !book.isDone else { return }
@@ -139,7 +145,7 @@ extension Dispatcher {
     }
 
     private func answer(
-        _ outcome: BookOutcome, _ route: MarketRoute, _ shown: String, _ request: GatewayRequest,
+        _ outcome: BookOutcome, _ replicas: [ReplicaRoute], _ shown: String, _ request: GatewayRequest,
         _ endpoint: Endpoint, _ reply: @Sendable (GatewayReply) -> Void
     ) {
         let event = endpoint.event
@@ -148,12 +154,12 @@ extension Dispatcher {
             service.metrics.count(endpoint, failures.isEmpty ? .ok : .failover)
             var extra: Members = []
             if request.wantsDebug {
-                extra.append(("debug", request.debug([service.own, route.replicas[index].podName])))
+                extra.append(("debug", request.debug([service.own, replicas[index].podName])))
             }
             if !failures.isEmpty {
                 service.metrics.failovers.add()
                 extra.append(("error_id", JSONFragment(ErrorID.servedAfterFailover.rawValue)))
-                extra.append(("error", JSONFragment(Self.failoverText(failures, route))))
+                extra.append(("error", JSONFragment(Self.failoverText(failures, replicas))))
             }
             reply(GatewayReply(body: Envelope.splice(extra, into: json)))
         case .outOfSync(let reason):
@@ -161,7 +167,7 @@ extension Dispatcher {
             finish(request, endpoint, .outOfSync, Envelope.error(.notSynchronized, event, message), reply)
         case .unreachable(let failures):
             let requests = failures.map { failure -> JSONFragment in
-                let worker = route.replicas[failure.index].worker
+                let worker = replicas[failure.index].worker
                 return JSONFragment([
                     JSONFragment(worker?.address ?? ""), JSONFragment(worker?.port ?? 0),
                     JSONFragment(failure.detail),
@@ -177,9 +183,9 @@ extension Dispatcher {
         }
     }
 
-    static func failoverText(_ failures: [ReplicaFailure], _ route: MarketRoute) -> String {
+    static func failoverText(_ failures: [ReplicaFailure], _ replicas: [ReplicaRoute]) -> String {
         let pods = failures.map { failure in
-            let pod = route.replicas[failure.index].podName
+            let pod = replicas[failure.index].podName
             return "pod=\(pod.name) (uid=\(pod.uid)) — \(failure.detail)"
         }
         return "Data served after \(failures.count) DCN failure(s): \(pods.joined(separator: "; "))"

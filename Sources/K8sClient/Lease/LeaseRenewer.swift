@@ -59,6 +59,24 @@ package actor LeaseRenewer {
         }
     }
 
+    /// Gives the Lease back, so that nobody waits for its end; or removes it, where its name does not come again.
+    ///
+    /// Call it after `run` has ended. Where it may not be removed, it is given back.
+    package func end(removing: Bool) async {
+        guard removing, let lease = held else { return await release() }
+        var client = client
+        client.timeout = .seconds(2)
+        let (caller, name) = (client, name)
+        let isRemoved = await Task {
+            do {
+                try await caller.delete(
+                    Lease.self, name, namespace: lease.metadata.namespace, uid: lease.metadata.uid)
+                return true
+            } catch { return false }
+        }.value
+        if !isRemoved { await release() }
+    }
+
     /// Gives the Lease back, so that nobody waits for its end.
     ///
     /// Call it after `run` has ended.

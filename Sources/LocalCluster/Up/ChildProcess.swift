@@ -157,8 +157,10 @@ final class ChildProcess: Sendable {
     }
 
     /// Asks it to end, and ends it by force after the deadline.
-    func stop(within deadline: Duration) async {
-        send(SIGTERM)
+    ///
+    /// SIGTERM lets workers and gateways hand over first, as in a cluster; SIGINT does not.
+    func stop(within deadline: Duration, by signal: Int32 = SIGTERM) async {
+        send(signal)
         let end = ContinuousClock.now + deadline
         while exitCode == nil, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(20)) }
         if exitCode == nil { send(SIGKILL) }

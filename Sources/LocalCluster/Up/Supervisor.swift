@@ -26,7 +26,7 @@ final class Supervisor: Sendable {
             do {
                 let process = try start(child, uid)
                 // Either `stop` has seen the new process, or this sees that everything stops.
-                if !mayGoOn { await process.stop(within: plan.configuration.stopDeadline) }
+                if !mayGoOn { await process.stop(within: plan.configuration.stopDeadline, by: SIGINT) }
                 await attend(child, process)
                 let code = await process.waitForExit()
                 finish(child, process, code)
@@ -96,7 +96,7 @@ final class Supervisor: Sendable {
             }
             if round % 10 == 5, mayGoOn, await isPodGone(child) {
                 log.info("The pod was deleted, replacing it", ["pod": child.name])
-                await process.stop(within: .seconds(5))
+                await process.stop(within: plan.configuration.drainDeadline)
                 return
             }
             await writePod(child)
@@ -155,7 +155,8 @@ final class Supervisor: Sendable {
                 for child in stage {
                     group.addTask {
                         if let process = child.process {
-                            await process.stop(within: deadline)
+                            // Nobody takes over from anybody: everything ends.
+                            await process.stop(within: deadline, by: SIGINT)
                             child.noteExit(code: 0, isWanted: true)
                         }
                         await self.writePod(child)

@@ -52,6 +52,7 @@ package final class HTTPServer: Sendable {
     // Safe because: set once at the end of `init`, before any other thread knows the server.
     nonisolated(unsafe) private var listener: ListeningSocket?
     private let draining = Atomic<Bool>(false)
+    private let endsKeepAlives = Atomic<Bool>(false)
     private let refused = Atomic<Int>(0)
     private struct Connections {
         var all: [ObjectIdentifier: (connection: HTTPServerConnection, loop: EventLoop)] = [:]
@@ -83,7 +84,13 @@ package final class HTTPServer: Sendable {
     package var refusedRequests: Int { refused.load(ordering: .relaxed) }
     package var connectionCount: Int { connections.withLock { $0.all.count } }
 
+    /// Idle connections are closed.
     var isDraining: Bool { draining.load(ordering: .relaxed) }
+    /// Answers close their connection.
+    var closesAfterAnswers: Bool { isDraining || endsKeepAlives.load(ordering: .relaxed) }
+
+    /// Goes on accepting and answering, but each answer says `connection: close` and is the last of its connection.
+    package func endKeepAlives() { endsKeepAlives.store(true, ordering: .relaxed) }
 
     /// Accepts no more, and closes connections as they become idle.
     package func drain() {

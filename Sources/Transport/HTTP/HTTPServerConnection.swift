@@ -194,7 +194,7 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         let keepsAlive = request.isHTTP10 ? asked == "keep-alive" : asked != "close"
         phase = .answering(
             Answer(
-                number: requests, keepsAlive: keepsAlive && !server.isDraining,
+                number: requests, keepsAlive: keepsAlive && !server.closesAfterAnswers,
                 isHead: request.isMethod("HEAD")))
         if request.header("upgrade")?.lowercased() == "websocket",
             let acceptor = server.acceptor(for: request.path)

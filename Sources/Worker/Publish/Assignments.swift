@@ -52,6 +52,8 @@ struct Assignments: Sendable {
 
     init(linger: Duration) { self.linger = linger }
 
+    var isEmpty: Bool { replicas.isEmpty && lingering.isEmpty }
+
     /// Takes the whole of what is assigned now.
     mutating func replace(with assignments: [Assignment], now: Duration) {
         let before = replicas.values

@@ -21,6 +21,8 @@ final class KeptBook: Sendable {
         var isDoubtful = false
         /// The last comparison with the exchange's own book.
         var lastAudit: AuditRecord?
+        /// Messages of all its connections since it is kept.
+        var messages: UInt64 = 0
     }
 
     /// Why it is as it is, in the words of whoever knows better than the book.
@@ -111,6 +113,7 @@ final class KeptBook: Sendable {
     func receive(_ event: DepthEvent, from connection: Int, at arrival: Arrival) -> Reaction {
         state.withLock { state in
             var reaction = Reaction()
+            state.messages &+= 1
             let before = state.book.reason
             reaction.action = state.book.receive(event, from: connection, at: arrival).action
             if state.fresh != nil {

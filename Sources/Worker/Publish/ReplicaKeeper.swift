@@ -22,6 +22,9 @@ actor ReplicaKeeper {
     private(set) var reports: [BookID: KeptBook.Report] = [:]
     private(set) var statuses: [String: DepthCacheReplicaStatus] = [:]
     private var uids: [String: String] = [:]
+    private var meter = LoadMeter()
+    /// What the replicas cost, for whoever asks.
+    nonisolated let loads = Guarded(LoadReport(rates: [:]))
     private(set) var queue = StatusQueue<DepthCacheReplicaStatus>()
 
     init(
@@ -48,11 +51,21 @@ actor ReplicaKeeper {
         settle()
     }
 
+    /// Nothing is assigned, and nothing that was lingers.
+    var isEmpty: Bool { assignments.isEmpty }
+
     /// Lets time pass: what has lingered long enough goes.
     func tick() {
         if assignments.expire(now: clock.now) { settle() }
         showPhases()
         showReach()
+        if meter.isDue(now: clock.now) { measure() }
+    }
+
+    private func measure() {
+        meter.look(books.mapValues { $0.book.state.withLock { $0.messages } }, now: clock.now)
+        let rates = assignments.replicas.compactMapValues { $0.book.flatMap { meter.rate($0) } }
+        loads.withLock { $0 = LoadReport(rates: rates) }
     }
 
     private func assignment(_ replica: DepthCacheReplica) -> Assignment? {

@@ -120,11 +120,13 @@ final class LinkEndpoint: LinkRequestHandler {
     private let audits: AuditEndpoint
     private let infos: InfoEndpoint
     private let weights: WeightEndpoint
+    private let loads: @Sendable () -> LoadReport
 
     init(
         books: BookEndpoint, copies: CopyEndpoint, audits: AuditEndpoint, infos: InfoEndpoint,
-        weights: WeightEndpoint
+        weights: WeightEndpoint, loads: @escaping @Sendable () -> LoadReport
     ) {
+        self.loads = loads
         self.books = books
         self.copies = copies
         self.audits = audits
@@ -137,6 +139,8 @@ final class LinkEndpoint: LinkRequestHandler {
         case LinkMessageKind.bookCopyRequest: copies.handle(request, reply)
         case LinkMessageKind.auditQuery: audits.handle(request, reply)
         case LinkMessageKind.weightGrant: weights.handle(request, reply)
+        case LinkMessageKind.loadQuery:
+            reply.send(kind: LinkMessageKind.loadReport, payload: loads().encoded())
         case LinkMessageKind.bookInfoQuery: infos.handle(request, reply)
         default: books.handle(request, reply)
         }
