@@ -120,6 +120,20 @@ struct OrderBookTests {
         #expect(chosen.count == 2)
     }
 
+    @Test func `a merge takes over what the copy knows, and keeps only what lies beyond it`() throws {
+        var book = OrderBook()
+        let bids = try (0..<6).map { try level("\(100 - $0)", "1") }
+        try book.load(BookSnapshot(lastID: 1, bids: bids, asks: []), coverage: .whole, receivedTime: 0)
+        var fresh = OrderBook()
+        let known = try [level("100", "2"), level("98", "2")]
+        try fresh.load(
+            BookSnapshot(lastID: 1, bids: known, asks: []),
+            coverage: .bounds(bidFloor: FixedDecimal("98"), askCeiling: nil), receivedTime: 0)
+        #expect(book.merge(&fresh) == true)
+        let levels = book.levels(.bids).map { "\($0.price) \($0.quantity)" }
+        #expect(levels == ["100 2", "98 2", "97 1", "96 1", "95 1"])
+    }
+
     @Test func `levels beyond the coverage are not stored and a trim moves the bound`() throws {
         var book = OrderBook()
         let bids = try (0..<10).map { try level("\(100 - $0)", "1") }

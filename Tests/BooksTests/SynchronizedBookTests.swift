@@ -75,6 +75,7 @@ struct SynchronizedBookTests {
             book.receive(snapshot(100), for: #require(asked), coverage: .limit(100), at: arrival()))
         #expect(again?.attempt == 2 && again?.reason == .snapshotTooOld)
         #expect(book.isSynchronized == false)
+        #expect(book.resyncCount == 0 && book.counts.staleSnapshots == 1)
         #expect(
             try book.receive(snapshot(109), for: #require(again), coverage: .limit(100), at: arrival()) == nil
         )
@@ -192,6 +193,66 @@ struct SynchronizedBookTests {
             try book.receive(snapshot(104), for: #require(again), coverage: .limit(100), at: arrival()) == nil
         )
         #expect(book.readIfSynchronized { $0.lastID } == 105)
+    }
+
+    @Test func `after an overflow a snapshot from before the last event will not do`() throws {
+        var book = SynchronizedBook(
+            rule: .contiguous, bufferLimit: EventBuffer.Limit(events: 3, bytes: 10_000))
+        let asked = request(book.streamOpened(at: start))
+        for id in 101...104 { _ = book.receive(event(Int64(id), Int64(id)), at: arrival()) }
+        let again = try request(
+            book.receive(snapshot(100), for: #require(asked), coverage: .limit(100), at: arrival()))
+        #expect(again?.reason == .snapshotTooOld)
+        #expect(book.isSynchronized == false)
+    }
+
+    @Test func `a book that grows past its limit gives up its worst levels and says so`() throws {
+        var book = SynchronizedBook(rule: .contiguous, levelLimit: 16)
+        let asked = request(book.streamOpened(at: start))
+        _ = try book.receive(snapshot(100), for: #require(asked), coverage: .whole, at: arrival())
+        for id in Int64(101)...120 {
+            _ = book.receive(event(id, id, bid: level(980 - id, 1)), at: arrival())
+            #expect(book.readIfSynchronized { $0.bids.count <= 16 } == true)
+        }
+        #expect(book.readIfSynchronized { $0.bids.isWhole || $0.bids.count < 8 } == false)
+    }
+
+    @Test func `a book that is emptied by an event is not answered from until its market is known to trade`()
+        throws
+    {
+        var book = try Self.synchronized()
+        var change = event(101, 101)
+        change.bids = [level(1000, 0), level(990, 0)]
+        change.asks = [level(1010, 0), level(1020, 0)]
+        #expect(book.receive(change, at: arrival()).action == .askMarketStatus)
+        #expect(book.isSynchronized == false && book.reason == .emptyBook)
+        #expect(request(book.marketStatus(isTrading: true)) != nil)
+    }
+
+    @Test func `what waits is kept while an empty snapshot is asked about`() throws {
+        var book = SynchronizedBook(rule: .contiguous)
+        let asked = request(book.streamOpened(at: start))
+        _ = book.receive(event(10, 12), at: arrival())
+        #expect(
+            try book.receive(
+                BookSnapshot(lastID: 5), for: #require(asked), coverage: .limit(100), at: arrival())
+                == .askMarketStatus)
+        let again = request(book.marketStatus(isTrading: true))
+        _ = try book.receive(snapshot(11), for: #require(again), coverage: .limit(100), at: arrival())
+        #expect(book.readIfSynchronized { $0.lastID } == 12)
+    }
+
+    @Test func `old ids between new ones are no regression, however many`() throws {
+        var book = try Self.synchronized()
+        for round in Int64(0)..<5 {
+            let time = 10 + 2 * round
+            #expect(
+                book.receive(event(101 + round, 101 + round, time: time), at: arrival()).outcome == .applied)
+            #expect(book.receive(event(90, 95, time: time + 1), at: arrival()).outcome == .ignored)
+        }
+        #expect(book.receive(event(106, 106, time: 30), at: arrival()).outcome == .applied)
+        #expect(book.tick(at: arrival(5).instant) == nil)
+        #expect(book.isSynchronized == true)
     }
 
     @Test func `two empty sides lead to a question, and to failure when the market does not trade`() throws {
