@@ -71,7 +71,11 @@ class Rendering(unittest.TestCase):
     def test_workers_are_replaced_by_surge_and_have_time_to_hand_over(self):
         worker = named(render(name="books"), "Deployment", "books-worker")["spec"]
         self.assertEqual(worker["strategy"]["rollingUpdate"], {"maxSurge": 1, "maxUnavailable": 0})
-        self.assertEqual(worker["template"]["spec"]["terminationGracePeriodSeconds"], 120)
+        for name, grace in (("defaults", 120), ("full", 300)):
+            objects = render(values(name))
+            config = yaml.safe_load(named(objects, "ConfigMap", "fathom-config")["data"]["config.yaml"])
+            self.assertEqual(pods(objects)["worker"]["spec"]["terminationGracePeriodSeconds"], grace)
+            self.assertEqual(config["worker"]["drainSeconds"], grace - 10)
 
     def test_changed_settings_restart_the_pods_that_they_concern(self):
         def digests(given):
