@@ -41,8 +41,8 @@ let package = Package(
 
         library("Telemetry"),
         library("Books", ["CPrefetch"]),
-        library("Arguments"),
         library("YAML", ["CYaml"]),
+        library("Arguments", ["YAML"]),
         library("Transport", ["Telemetry", "CCurl", "CWebSockets", "COpenSSL"]),
         library("K8sClient", ["Transport", "Telemetry", "YAML"]),
         library(
@@ -83,6 +83,9 @@ let package = Package(
         tests("TelemetryTests", ["Telemetry"]),
         tests("BooksTests", ["Books"]),
         tests("ArgumentsTests", ["Arguments"]),
+        tests(
+            "FathomTests",
+            ["fathom", "Arguments", "Worker", "YAML"]),
         tests("YAMLTests", ["YAML"]),
         tests("TransportTests", ["Transport", "Telemetry"]),
         tests("K8sClientTests", ["K8sClient", "Transport", "Telemetry", "YAML"]),

@@ -20,7 +20,8 @@ private struct Controller: Sendable {
     private let http: HTTPClient
     private let exchanges: ExchangeDirectory
     private let watch: ClusterWatch
-    private let keys: LinkKeyFile?
+    private let keys: LinkKeySource?
+    private let keySecret: LinkKeySecret?
     private let log = Log("controller")
 
     init(_ configuration: ControllerConfiguration) throws {
@@ -31,7 +32,10 @@ private struct Controller: Sendable {
         client = KubernetesClient(configuration: access, http: http)
         exchanges = try Self.exchanges(configuration.exchangesFile)
         watch = ClusterWatch(client: client)
-        keys = try configuration.linkKeyFile.map { path in try LinkKeyFile(path: path) }
+        var secret: LinkKeySecret?
+        if let name = configuration.linkKeySecret { secret = LinkKeySecret(client: client, name: name) }
+        keySecret = secret
+        keys = try LinkKeySource(file: configuration.linkKeyFile, secret: secret)
     }
 
     private static func exchanges(_ file: String?) throws -> ExchangeDirectory {
@@ -57,6 +61,7 @@ private struct Controller: Sendable {
             client: client, configuration: configuration, leaseName: Fathom.leaderLeaseName, metrics: metrics)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await watch.run() }
+            if let keys { group.addTask { await keys.run(health: health) } }
             group.addTask { try await reportHealth() }
             group.addTask {
                 try await leadership.run { try await lead(loop, client.fenced(by: leadership.election.term)) }
@@ -90,6 +95,18 @@ private struct Controller: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
             group.addTask { await events.run() }
+            if let keySecret {
+                let rotation = LinkKeyRotation(
+                    client: client, source: keySecret, interval: configuration.linkKeyInterval, events: events
+                )
+                group.addTask { await rotation.run() }
+            }
+            if configuration.assignsCredentials {
+                let keeper = CredentialKeeper(
+                    client: client, replicas: watch.replicas, exchanges: exchanges, events: events,
+                    metrics: metrics)
+                group.addTask { await keeper.run() }
+            }
             group.addTask {
                 await publisher.run {
                     Set(configuration.alwaysPublishedExchanges).union(
@@ -124,7 +141,7 @@ private struct Controller: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 guard let keys else {
-                    log.warning("No link key file: request weight is not shared out")
+                    log.warning("No link key: request weight is not shared out")
                     while true {
                         _ = await workers()
                         try await Task.sleep(for: .seconds(1))

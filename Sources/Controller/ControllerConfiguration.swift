@@ -13,6 +13,11 @@ package struct ControllerConfiguration: Sendable {
     package var exchangesFile: String?
     /// File with the key of the links to workers; without it nothing is granted, and workers live on their free share.
     package var linkKeyFile: String?
+    /// Secret with that key instead, which the leader fills and changes at this interval.
+    package var linkKeySecret: String?
+    package var linkKeyInterval: Duration = .seconds(30 * 86_400)
+    /// Whether Secrets with exchange credentials are looked for and assigned.
+    package var assignsCredentials = true
     /// The uid of this controller's pod, and the node it runs on.
     package var uid: String = ""
     package var node: String = ""

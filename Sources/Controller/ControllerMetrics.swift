@@ -43,6 +43,16 @@ final class ControllerMetrics: Sendable {
             })
     }
 
+    /// How many Secrets with credentials there are.
+    func credentials(usable: Int, unusable: Int) {
+        for (state, count) in [("usable", usable), ("unusable", unusable)] {
+            registry.gauge(
+                "fathom_controller_credentials", help: "Secrets with exchange credentials.",
+                labels: ["state": state]
+            ).set(count)
+        }
+    }
+
     /// Whether the markets of an exchange could be fetched at the last attempt.
     func exchangeReachable(_ exchange: String) -> Gauge {
         registry.gauge(

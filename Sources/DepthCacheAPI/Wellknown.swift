@@ -41,6 +41,10 @@ package enum AnnotationKey {
     package static let replaces = "fathom.dev/replaces"
     /// On a worker's Lease: `true` while the worker hands its books over before it ends.
     package static let draining = "fathom.dev/draining"
+    /// On the Secret of the link key: change it now; with any value.
+    package static let rotate = "fathom.dev/rotate"
+    /// On the Secret of the link key: when it was changed last.
+    package static let rotatedAt = "fathom.dev/rotated-at"
 }
 
 /// What the pods of Fathom say they are, in `app.kubernetes.io/component`.

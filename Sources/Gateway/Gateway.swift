@@ -17,12 +17,19 @@ package func runGateway(_ configuration: GatewayConfiguration) async throws {
     let identity = LinkIdentity(
         role: .gateway, name: configuration.name, uid: configuration.uid,
         incarnation: Digest.hex(try Digest.random(8)))
+    let secret = configuration.linkKeySecret.map { LinkKeySecret(client: client, name: $0) }
+    guard let keys = try LinkKeySource(file: configuration.linkKeyFile, secret: secret) else {
+        throw TransportError(
+            "expected a link key (--link-key-secret or --link-key-file)", source: .ours, mayRetry: false)
+    }
     let runtime = try GatewayRuntime(
         configuration, directory: directory, markets: markets, health: health,
-        links: LinkSettings(identity: identity, keys: try LinkKeyFile(path: configuration.linkKeyFile).keys))
+        links: LinkSettings(identity: identity, keys: keys.keys))
     log.info(
         "Serving", ["host": configuration.host, "port": "\(runtime.port)", "namespace": client.namespace])
     configuration.onListening?(runtime.port, runtime.healthPort)
+    let following = Task { await keys.run(health: health) }
+    defer { following.cancel() }
     let watcher = ClusterWatcher(client: client, directory: directory, markets: markets, health: health)
     // The cluster is watched to the very end, so that queries find their workers while we drain.
     let watching = Task { await watcher.run() }

@@ -22,7 +22,9 @@ package struct GatewayConfiguration: Sendable {
     // Whom it talks to.
     /// Path of a kubeconfig; nil is the in-cluster configuration, then `$KUBECONFIG`.
     package var kubeconfig: String?
-    package var linkKeyFile = "./.fathom/link.key"
+    /// File with the key of the links, or the name of the Secret that has it.
+    package var linkKeyFile: String?
+    package var linkKeySecret: String?
     /// YAML overrides of the exchange table.
     package var exchangesFile: String?
 

@@ -17,6 +17,8 @@ package struct UpConfiguration: Sendable {
     package var dataDirectory: String = ".fathom"
     package var simulate: Bool = false
     package var exchangesFile: String?
+    /// Where the key of the links is kept instead of a file in the data directory.
+    package var linkKeySecret: String?
     package var simulatorArguments: [String] = []
     /// The program to start children with; the running one unless a test says otherwise.
     package var executable: String?

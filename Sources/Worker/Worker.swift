@@ -30,6 +30,9 @@ final class Worker: Sendable {
     private let keeper: ReplicaKeeper
     private let informer: Informer<DepthCacheReplica>
     private let peers: PeerWatch
+    private let linkKeys: LinkKeySource
+    private let exchangeKeys: ExchangeKeys
+    private let exchanges: ExchangeDirectory
 
     init(_ configuration: WorkerConfiguration) throws {
         self.configuration = configuration
@@ -43,15 +46,23 @@ final class Worker: Sendable {
         client = KubernetesClient(configuration: access, http: try HTTPClient())
         events = EventRecorder(client: client, component: "fathom-worker", instance: configuration.name)
         let exchanges = try Self.exchanges(configuration.exchangesFile)
-        let keys = try configuration.linkKeyFile.map { path in try LinkKeyFile(path: path) }
-        guard let keys else { throw WorkerError("expected a link key file (--link-key-file)") }
+        self.exchanges = exchanges
+        var secret: LinkKeySecret?
+        if let name = configuration.linkKeySecret { secret = LinkKeySecret(client: client, name: name) }
+        let keys = try LinkKeySource(file: configuration.linkKeyFile, secret: secret)
+        guard let keys else {
+            throw WorkerError("expected a link key (--link-key-secret or --link-key-file)")
+        }
+        linkKeys = keys
+        exchangeKeys = ExchangeKeys(client: client, metrics: metrics)
         let identity = LinkIdentity(
             role: .worker, name: configuration.name, uid: configuration.uid, incarnation: incarnation)
         serverLoop = try EventLoop(name: "serve")
         peers = PeerWatch(
             client: client, namespace: configuration.namespace, identity: identity, keys: keys.keys,
             loop: serverLoop, exchanges: exchanges, clock: clock, metrics: metrics)
-        let (venues, pools) = try Self.venues(exchanges, peers.desk, clock, metrics)
+        let (venues, pools) = try Self.venues(
+            exchanges, peers.desk, exchangeKeys, clock, metrics)
         self.venues = venues
         let weights = WeightEndpoint(pools: pools, clock: clock, metrics: metrics)
         weights.start()
@@ -103,7 +114,8 @@ final class Worker: Sendable {
 
     /// One venue for each exchange that has books of its own; exchanges of one pool share its weight.
     private static func venues(
-        _ exchanges: ExchangeDirectory, _ peers: PeerDesk, _ clock: WorkerClock, _ metrics: MetricRegistry
+        _ exchanges: ExchangeDirectory, _ peers: PeerDesk, _ keys: ExchangeKeys, _ clock: WorkerClock,
+        _ metrics: MetricRegistry
     ) throws -> ([Venue], [WeightPool]) {
         let http = try HTTPClient(connectionsPerHost: SnapshotDesk.parallelRequests)
         let own = exchanges.all.filter { $0.marketDataName == $0.name }
@@ -114,7 +126,7 @@ final class Worker: Sendable {
             let weight = Guarded(RequestWeight(limitPerMinute: limit, isShared: true))
             let desks = exchanges.map { exchange in
                 SnapshotDesk(
-                    exchange: exchange, http: http, weight: weight, clock: clock,
+                    exchange: exchange, http: http, weight: weight, clock: clock, keys: keys,
                     desksOfPool: exchanges.count, metrics: metrics)
             }
             venues += zip(exchanges, desks).map {
@@ -175,6 +187,7 @@ final class Worker: Sendable {
     private func keepAlive(_ renewer: LeaseRenewer, _ ending: AsyncStream<any Error>.Continuation) async {
         await withDiscardingTaskGroup { group in
             for venue in venues { group.addTask { await venue.desk.run() } }
+            group.addTask { await self.linkKeys.run(health: self.health) }
             group.addTask { do { try await renewer.run() } catch { ending.yield(error) } }
         }
     }
@@ -198,7 +211,9 @@ final class Worker: Sendable {
         try await informer.waitUntilSynced()
         health.setUnready("api", nil)
         for await _ in informer.changes() {
-            await keeper.assign(Array(informer.objects.values))
+            let replicas = Array(informer.objects.values)
+            exchangeKeys.assign(ExchangeKeys.names(in: replicas, exchanges))
+            await keeper.assign(replicas)
             board.nudge()
         }
     }
@@ -255,6 +270,7 @@ final class Worker: Sendable {
             loop.loop.stop()
         }
         serverLoop.stop()
+        exchangeKeys.stop()
         Self.log.info("Worker has ended", ["name": configuration.name])
     }
 }

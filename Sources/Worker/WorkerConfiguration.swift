@@ -18,6 +18,8 @@ package struct WorkerConfiguration: Sendable {
     package var exchangesFile: String?
     /// File with the link key as hex, and on an optional second line the previous one.
     package var linkKeyFile: String?
+    /// Name of the Secret with that key instead.
+    package var linkKeySecret: String?
     /// Where the evidence of audits that found a difference is kept, the newest few files.
     package var dumpDirectory: String
     /// How long the worker serves on at most, after it was told to stop, until its copies are kept elsewhere.

@@ -3,6 +3,7 @@ import Arguments
 /// What the command line asks for.
 struct Options: Sendable {
     var port = 0
+    var clockOffset = 0
     var tlsDirectory: String?
     var recordings: [String] = []
     var engine = EngineSettings()
@@ -60,6 +61,9 @@ struct Options: Sendable {
             .value(
                 "backlog", "BYTES", default: "16777216", help: "Readers further behind than this are dropped."
             ),
+            .value(
+                "clock-offset", "SECONDS", .integer(-86_400...86_400), default: "0",
+                help: "How far its clock is ahead of this machine's, may be negative."),
             .value("tls-dir", "DIR", help: "Where ca.pem is written; a new temporary folder otherwise."),
             .value("lifeline-fd", "N", help: "Ends when this file descriptor does."),
             .toggle(
@@ -74,6 +78,7 @@ struct Options: Sendable {
     init(_ arguments: ParsedArguments) throws(ArgumentError) {
         port = try arguments.port("port") ?? 0
         tlsDirectory = arguments.string("tls-dir")
+        clockOffset = arguments.integer("clock-offset") ?? 0
         recordings = arguments.strings("replay")
         engine.symbolCount = try arguments.integer("symbols", in: 0...9999) ?? 50
         engine.quietCount = try arguments.integer("quiet", in: 0...9999) ?? 0

@@ -1,4 +1,5 @@
 import Arguments
+import FoundationEssentials
 import Glibc
 
 /// The one binary, `fathom <command>`.
@@ -9,7 +10,7 @@ import Glibc
     static let commands: [any Command.Type] = [
         UpCommand.self, ControllerCommand.self, WorkerCommand.self, GatewayCommand.self,
         APIServerCommand.self,
-        ReplayCommand.self, RecordCommand.self, AuditCommand.self,
+        ReplayCommand.self, RecordCommand.self, AuditCommand.self, ConfigurationCommand.self,
     ]
 
     static func main() async {
@@ -35,12 +36,12 @@ import Glibc
         do {
             let parsed = try ParsedArguments(
                 Array(arguments.dropFirst()), for: command.specification,
-                environment: ProcessLifetime.environment)
+                sources: sources)
             if parsed.asksForHelp {
                 print(command.specification.help, terminator: "")
                 return 0
             }
-            try await ProcessLifetime.run(lifeline: parsed.integer("lifeline-fd", in: 3...65_535)) {
+            try await ProcessLifetime.run(lifeline: parsed.integer("lifeline-fd")) {
                 try await command.run(parsed)
             }
             return 0
@@ -55,6 +56,18 @@ import Glibc
         } catch {
             complain("\(command.specification.name): \(error)")
             return 1
+        }
+    }
+
+    /// The commands with a section in the configuration file.
+    static var programs: [CommandSpecification] {
+        commands.map { $0.specification }.filter { $0.section != nil }
+    }
+
+    private static var sources: ConfigurationSources {
+        ConfigurationSources(environment: ProcessLifetime.environment, programs: programs) { path in
+            Result { try [UInt8](Data(contentsOf: URL(filePath: path))) }
+                .mapError { _ in ArgumentError("cannot read \(path)") }
         }
     }
 

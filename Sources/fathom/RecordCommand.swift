@@ -27,7 +27,7 @@ enum RecordCommand: Command {
         ] + SharedFlags.exchanges + SharedFlags.logging)
 
     static func run(_ arguments: ParsedArguments) async throws {
-        try configureLog(arguments)
+        configureLog(arguments)
         try await runRecording(configuration(arguments))
     }
 

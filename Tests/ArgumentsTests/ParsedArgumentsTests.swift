@@ -29,9 +29,10 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--prot", "1", "f"], "unknown option --prot; 'fathom test --help' lists the options"),
+        (["--prot=1", "f"], "unknown option --prot; did you mean --port?"),
+        (["--frobnicate", "f"], "unknown option --frobnicate; 'fathom test --help' lists the options"),
         (["f", "--port"], "--port needs a value <n>"),
-        (["--simulate=1", "f"], "--simulate takes no value"),
+        (["--simulate=1", "f"], "--simulate: expected true or false, was '1'"),
         (["--port=1", "--port=2", "f"], "--port is given twice"),
         ([], "missing argument <file>"),
         (["f", "g"], "unexpected argument 'g'"),

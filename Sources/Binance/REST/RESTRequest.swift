@@ -82,6 +82,9 @@ package struct RequestFailure: Error, Sendable, Equatable {
         }
     }
 
+    /// Whether the exchange does not accept the API key that was sent.
+    package var isAboutKey: Bool { status == 401 || [-2008, -2014, -2015].contains(code) }
+
     private static func remedy(status: Int, code: Int64?) -> Remedy {
         switch code {
         case -1121: .unknownMarket

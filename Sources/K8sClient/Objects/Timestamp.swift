@@ -8,6 +8,12 @@ package struct Timestamp: Codable, Hashable, Comparable, Sendable, CustomStringC
 
     package static var now: Timestamp { Timestamp(secondsSinceEpoch: MicroTimestamp.now.secondsSinceEpoch) }
 
+    /// Nil unless it is an RFC 3339 time.
+    package init?(_ text: String) {
+        guard let micros = RFC3339.microseconds(text) else { return nil }
+        secondsSinceEpoch = MicroTimestamp(microsecondsSinceEpoch: micros).secondsSinceEpoch
+    }
+
     package init(from decoder: any Decoder) throws {
         secondsSinceEpoch = try MicroTimestamp(from: decoder).secondsSinceEpoch
     }

@@ -45,7 +45,8 @@ final class LocalPlan: Sendable {
         ) { _ in
             ["apiserver", "--data-dir", directory, "--host", host, "--port", "\(ports.kubernetes)"] + lifeline
         }
-        let key = ["--link-key-file", linkKeyFile]
+        let key =
+            configuration.linkKeySecret.map { ["--link-key-secret", $0] } ?? ["--link-key-file", linkKeyFile]
         controller = member("controller", "fathom-controller-0", ports.controller, key)
         gateway = member(
             "gateway", "fathom-gateway-0", ports.gateway, health: ports.gatewayHealth,

@@ -1,3 +1,4 @@
+import DepthCacheAPI
 import K8sClient
 import Telemetry
 
@@ -28,6 +29,7 @@ extension Supervisor {
         let node = PodRecord.nodeObject(now: Clock.now())
         _ = await api.call("POST", "/api/v1/nodes", node.object)
         _ = await api.call("PATCH", "/api/v1/nodes/\(PodRecord.node)/status", ["status": node.status])
+        await allowWorkersTheirCredentials()
         await removeSurplusPods()
         if plan.simulator != nil { try await waitForSimulator() }
         for child in plan.members {
@@ -38,6 +40,24 @@ extension Supervisor {
                 Terminal.say("\(child.name) is not ready yet; see \(plan.directory)/logs/\(child.name).log")
             }
         }
+    }
+
+    /// Makes what the chart makes too: a Role, whose rules the controller keeps, and who has it.
+    private func allowWorkersTheirCredentials() async {
+        let name = JSONValue.string(ExchangeCredentials.roleName)
+        let (group, folder) = (
+            "rbac.authorization.k8s.io", "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
+        )
+        let version = JSONValue.string("\(group)/v1")
+        _ = await api.call(
+            "POST", "\(folder)/roles", ["apiVersion": version, "kind": "Role", "metadata": ["name": name]])
+        _ = await api.call(
+            "POST", "\(folder)/rolebindings",
+            [
+                "apiVersion": version, "kind": "RoleBinding", "metadata": ["name": name],
+                "roleRef": ["apiGroup": .string(group), "kind": "Role", "name": name],
+                "subjects": [["kind": "ServiceAccount", "namespace": "default", "name": "fathom-worker"]],
+            ])
     }
 
     private func waitForAPI() async throws {

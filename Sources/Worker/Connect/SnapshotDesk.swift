@@ -94,13 +94,15 @@ final class SnapshotDesk: Sendable {
     private let weightGauge: Gauge
 
     private let desksOfPool: Int
+    private let keys: ExchangeKeys?
 
     /// `weight` is shared by the `desksOfPool` exchanges of one pool.
     init(
         exchange: Exchange, http: HTTPClient, weight: Guarded<RequestWeight>, clock: WorkerClock,
-        desksOfPool: Int = 1, metrics: MetricRegistry
+        keys: ExchangeKeys? = nil, desksOfPool: Int = 1, metrics: MetricRegistry
     ) {
         self.exchange = exchange
+        self.keys = keys
         self.desksOfPool = max(1, desksOfPool)
         self.http = http
         self.clock = clock
@@ -254,6 +256,9 @@ final class SnapshotDesk: Sendable {
     ) async -> SnapshotOutcome {
         var call = HTTPClientRequest(url: request.url, tls: TLSClientSettings(authorityFile: exchange.caFile))
         call.timeout = .seconds(20)
+        // A key crosses no network in clear text.
+        let key = request.url.hasPrefix("https://") ? keys?.key(exchange.accountGroup) : nil
+        if let key { call.headers.append(HTTPHeader(ExchangeCredentials.header, key.headerValue)) }
         let response: HTTPClientResponse
         let sent = WallClock.milliseconds
         do {
@@ -278,7 +283,7 @@ final class SnapshotDesk: Sendable {
             $0.observe(date: response.headers.value(of: "date"), sent: sent, received: now)
             $0.observe(reservation, usedWeight: used, failure: failure, nowMilliseconds: now)
         }
-        if let failure { return judged(failure, order) }
+        if let failure { return judged(failure, order, sent: key) }
         state.withLock { $0.answeredAt = clock.now }
         return read(response.body, order)
     }
@@ -296,8 +301,16 @@ final class SnapshotDesk: Sendable {
         }
     }
 
-    private func judged(_ failure: RequestFailure, _ order: SnapshotOrder) -> SnapshotOutcome {
-        let words = "\(exchange.restBaseURL) answered \(failure.status): \(failure.message)"
+    private func judged(_ failure: RequestFailure, _ order: SnapshotOrder, sent key: APIKey?)
+        -> SnapshotOutcome
+    {
+        // Exchanges have been seen to repeat what they were sent.
+        let message = key?.removed(from: failure.message) ?? failure.message
+        let words = "\(exchange.restBaseURL) answered \(failure.status): \(message)"
+        if let key, failure.isAboutKey {
+            keys?.refuse(key, group: exchange.accountGroup, reason: words)
+            return failed(.snapshotFailed, words, order)
+        }
         switch failure.remedy {
         case .unknownMarket: return .unknownMarket(words)
         case .wait(_, let isBan): return failed(isBan ? .banned : .rateLimited, words, order)

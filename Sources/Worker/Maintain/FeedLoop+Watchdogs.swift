@@ -86,10 +86,28 @@ extension FeedLoop {
         var read: Set<ObjectIdentifier> = []
         for duty in duties.values where read.insert(ObjectIdentifier(duty.venue)).inserted {
             let offset = duty.venue.desk.clockOffset
-            duty.venue.clockOffset.store(offset, ordering: .relaxed)
+            let before = duty.venue.clockOffset.exchange(offset, ordering: .relaxed)
+            tellClock(duty.venue.exchange.name, before: before, now: offset)
             duty.venue.clockOffsetGauge.set(Double(offset) / 1000)
         }
     }
+
+    /// Events are compared with the exchange's clock, so a wrong one of ours harms no book; people want to know of it all the same.
+    private func tellClock(_ exchange: String, before: Int64, now offset: Int64) {
+        let (was, isWrong) = (abs(before) > Self.worthTelling, abs(offset) > Self.worthTelling)
+        guard was != isWrong else { return }
+        let seconds = "\(Double(offset) / 1000)"
+        if isWrong {
+            Log("clock").warning(
+                "The exchange's clock is ahead of ours by so much; is ours wrong?",
+                ["exchange": exchange, "seconds": seconds])
+        } else {
+            Log("clock").info(
+                "Our clock agrees with the exchange's", ["exchange": exchange, "seconds": seconds])
+        }
+    }
+
+    private static var worthTelling: Int64 { 2_000 }
 
     // MARK: Markets that stop trading
 

@@ -11,6 +11,7 @@ actor SimulatorServer {
 
     private let world: World
     private let backlogLimit: Int
+    private let clockOffset: Int64
     private var sockets: [ObjectIdentifier: SocketWire] = [:]
     private var isRunning = true
 
@@ -18,15 +19,17 @@ actor SimulatorServer {
         self.loop = loop
         world = World(options, recordings: recordings)
         backlogLimit = options.backlogLimit
+        clockOffset = Int64(options.clockOffset) * 1_000_000
     }
 
-    /// Wall clock, in microseconds since 1970.
-    static var now: Int64 { Int64(Date().timeIntervalSince1970 * 1_000_000) }
+    /// The simulator's wall clock, in microseconds since 1970.
+    private var now: Int64 { Self.machineTime + clockOffset }
+    fileprivate static var machineTime: Int64 { Int64(Date().timeIntervalSince1970 * 1_000_000) }
 
     /// Lets happen what is due, now and every few milliseconds from now on.
     func tick() {
         guard isRunning else { return }
-        world.tick(at: Self.now)
+        world.tick(at: now)
         loop.schedule(after: .milliseconds(5)) { [weak self] in
             self?.assumeIsolated { $0.tick() }
         }
@@ -39,7 +42,7 @@ actor SimulatorServer {
         if request.method == "GET" || request.method == "POST" {
             answer = world.answer(
                 QueryString.decode(request.path),
-                QueryString(String(decoding: request.rawQuery, as: UTF8.self)), at: Self.now)
+                QueryString(String(decoding: request.rawQuery, as: UTF8.self)), at: now)
         } else {
             answer = World.failure(405, "only GET is understood")
         }
@@ -54,11 +57,11 @@ actor SimulatorServer {
     }
 
     fileprivate func accept(_ request: HTTPServerRequest) -> (any WebSocketDelegate)? {
-        let wire = SocketWire(backlogLimit: backlogLimit)
+        let wire = SocketWire(backlogLimit: backlogLimit, clockOffset: clockOffset)
         guard
             let session = world.accept(
                 QueryString.decode(request.path), rawQuery: String(decoding: request.rawQuery, as: UTF8.self),
-                wire: wire, at: Self.now)
+                wire: wire, at: now)
         else { return nil }
         wire.session = session
         let delegate = SimulatedSocket(self)
@@ -71,15 +74,15 @@ actor SimulatorServer {
     }
 
     fileprivate func received(_ delegate: ObjectIdentifier, _ bytes: [UInt8]) {
-        sockets[delegate]?.session?.receive(bytes, at: Self.now)
+        sockets[delegate]?.session?.receive(bytes, at: now)
     }
 
     fileprivate func receivedPong(_ delegate: ObjectIdentifier, _ payload: [UInt8]) {
-        sockets[delegate]?.session?.receivePong(payload, at: Self.now)
+        sockets[delegate]?.session?.receivePong(payload, at: now)
     }
 
     fileprivate func receivedPing(_ delegate: ObjectIdentifier) {
-        sockets[delegate]?.session?.receivePing(at: Self.now)
+        sockets[delegate]?.session?.receivePing(at: now)
     }
 
     fileprivate func closed(_ delegate: ObjectIdentifier) {
@@ -93,9 +96,13 @@ private final class SocketWire: SessionWire {
     var socket: WebSocket?
     var session: StreamSession?
     private let backlogLimit: Int
+    private let clockOffset: Int64
     private static let log = Log("exchange-simulator")
 
-    init(backlogLimit: Int) { self.backlogLimit = backlogLimit }
+    init(backlogLimit: Int, clockOffset: Int64) {
+        self.backlogLimit = backlogLimit
+        self.clockOffset = clockOffset
+    }
 
     func send(text: [UInt8]) { socket?.send(SharedFrame(text: text)) }
 
@@ -114,7 +121,8 @@ private final class SocketWire: SessionWire {
     func stall(until microseconds: Int64) {
         guard let socket else { return }
         socket.setReading(false)
-        let rest = max(0, microseconds - SimulatorServer.now)
+        let now = SimulatorServer.machineTime + clockOffset
+        let rest = max(0, microseconds - now)
         socket.loop.schedule(after: .microseconds(rest)) { socket.setReading(true) }
     }
 }

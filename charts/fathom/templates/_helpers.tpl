@@ -41,7 +41,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- $config := dict "host" $values.network.listen "logLevel" $values.log.level "logFormat" $values.log.format "linkKeySecret" "fathom-link" -}}
 {{- if $values.exchanges }}{{ $_ := set $config "exchanges" "/etc/fathom/exchanges.yaml" }}{{ end -}}
 {{- if eq $component "controller" -}}
-{{- $_ := set $config "port" 9090 -}}
+{{- $_ := mustMergeOverwrite $config (dict "port" 9090 "credentials" (ternary "assign" "ignore" $values.credentials.enabled)) -}}
 {{- if not $values.credentials.enabled }}{{ $_ := set $config "credentials" "ignore" }}{{ end -}}
 {{- else if eq $component "worker" -}}
 {{- $_ := mustMergeOverwrite $config (dict "port" 8082 "threads" $own.threads "feeds" $own.feeds "dumpDir" "/var/lib/fathom/audits" "drainSeconds" (sub $own.terminationGracePeriodSeconds 10)) -}}
