@@ -62,7 +62,7 @@ final class GatewayRuntime: Sendable {
         port = server.port
         healthPort = healthServer?.port
         for (index, (loop, dispatcher)) in loops.enumerated() {
-            loop.execute { [server] in Self.check(index, loop, dispatcher, metrics, server) }
+            loop.execute { [server] in Self.check(index, loop, dispatcher, metrics, server, health) }
         }
         for (loop, dispatcher) in loops {
             // Weak: the dispatcher has the directory, and a directory that had it too would keep both for ever.
@@ -76,15 +76,18 @@ final class GatewayRuntime: Sendable {
     /// Looks after a loop's queries again and again; ends with the loop.
     private static func check(
         _ index: Int, _ loop: EventLoop, _ dispatcher: Dispatcher, _ metrics: GatewayMetrics,
-        _ server: HTTPServer
+        _ server: HTTPServer, _ health: Health
     ) {
         let counts = dispatcher.assumeIsolated { dispatcher in
             dispatcher.check()
             return dispatcher.linkCounts
         }
         metrics.setLinks(loop: index, counts)
+        let known = counts.values.reduce(0, +)
+        let isOpen = known == 0 || counts[.up] ?? 0 > 0 || counts[.suspect] ?? 0 > 0
+        health.setUnready("links \(index)", isOpen ? nil : "no link to any of \(known) workers is up")
         metrics.unreadable.set(server.refusedRequests)
-        loop.schedule(after: checkInterval) { check(index, loop, dispatcher, metrics, server) }
+        loop.schedule(after: checkInterval) { check(index, loop, dispatcher, metrics, server, health) }
     }
 
     /// Serves on, but every answer is the last one of its connection: clients connect anew, and to others.

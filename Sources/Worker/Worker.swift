@@ -178,10 +178,19 @@ final class Worker: Sendable {
     }
 
     private var lease: Lease {
-        WorkerRecord(
+        var lease = WorkerRecord(
             name: configuration.name, uid: configuration.uid, incarnation: incarnation,
             endpoint: "\(configuration.advertisedAddress):\(server.port)", node: configuration.node
         ).lease(namespace: configuration.namespace, renewed: .now)
+        // In a pod the Lease goes with it; elsewhere nothing has this name and uid, and it would be collected at once.
+        if KubernetesConfiguration.isPod(kubeconfig: configuration.kubeconfigPath) {
+            lease.metadata.ownerReferences = [
+                OwnerReference(
+                    apiVersion: "v1", kind: "Pod", name: configuration.name, uid: configuration.uid,
+                    controller: nil, blockOwnerDeletion: nil)
+            ]
+        }
+        return lease
     }
 
     private func keepAlive(_ renewer: LeaseRenewer, _ ending: AsyncStream<any Error>.Continuation) async {
@@ -232,8 +241,16 @@ final class Worker: Sendable {
             try await Task.sleep(for: .milliseconds(500))
             await keeper.tick()
             board.nudge()
+            health.setUnready("books", await keeper.unreadiness)
+            let silent = loops.filter { $0.pulse.silence(now: $0.clock.now) > Self.loopPatience }
+            health.setFailed(
+                "loops",
+                silent.isEmpty ? nil : "\(silent.count) event loops have not turned for \(Self.loopPatience)")
         }
     }
+
+    /// A loop that has not turned for so long will not turn again: the process has to be restarted.
+    private static let loopPatience: Duration = .seconds(30)
 
     /// Writes what is due; a few at once, so that a slow API does not hold up the rest.
     private func writeStatuses() async {

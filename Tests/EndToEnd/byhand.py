@@ -5,12 +5,27 @@ import pathlib
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import urllib.error
 import urllib.request
 import uuid
 
 from fathom import BINARIES, EXCHANGE, Cluster, Simulator, eventually
+
+
+def unreadiness(place):
+    """Why the program at this address says that it is not ready; None if it is."""
+    try:
+        with urllib.request.urlopen(f"http://{place}/readyz", timeout=5):
+            return None
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 class Program:
@@ -48,13 +63,12 @@ class Worker(Program):
         return self.cluster.lease(self.name)
 
     @property
+    def unreadiness(self):
+        return unreadiness(self.lease["metadata"]["annotations"].get("fathom.dev/endpoint", ""))
+
+    @property
     def is_ready(self):
-        place = self.lease["metadata"]["annotations"].get("fathom.dev/endpoint", "")
-        try:
-            with urllib.request.urlopen(f"http://{place}/readyz", timeout=5) as reply:
-                return reply.status == 200
-        except urllib.error.HTTPError:
-            return False
+        return self.unreadiness is None
 
 
 class ByHand(Cluster):
@@ -108,7 +122,10 @@ class ByHand(Cluster):
 
     def gateway_program(self, name="gateway"):
         """Starts a gateway; the newest one is the one that is asked."""
-        program = self.run(name, ["gateway", "--name", name, "--port", 0, "--health-port", 0, *self.common("gateway")])
+        health = free_port()
+        program = self.run(name, ["gateway", "--name", name, "--port", 0, "--health-port", health,
+                                  *self.common("gateway")])
+        program.health = f"127.0.0.1:{health}"
         found = eventually("the gateway serves", lambda: re.search(r"Serving .*?port=(\d+)", program.text()), 60)
         program.port = self.port = int(found.group(1))
         eventually("the gateway answers", lambda: self.get("/get_depthcache_list")["result"] == "OK", 60)
@@ -118,12 +135,13 @@ class ByHand(Cluster):
     def gateway(self):
         return ("127.0.0.1", self.port)
 
-    def worker(self, node=None):
+    def worker(self, node=None, wait=True):
         """Starts a worker and waits until it is ready, as a Deployment does before it ends an old one."""
         self.made += 1
         worker = Worker(self, f"worker-{self.made}", node or f"node-{self.made % 3}")
         self.programs.append(worker)
-        eventually(f"{worker.name} is ready", lambda: worker.is_ready, 60)
+        if wait:
+            eventually(f"{worker.name} is ready", lambda: worker.is_ready, 60)
         return worker
 
     def lease(self, name):

@@ -101,7 +101,7 @@ class RestartedWorker(unittest.TestCase):
             eventually("the copy is ready", lambda: cluster.ready_replicas("e2e-btcusdt") == 1)
             old = cluster.replicas("e2e-btcusdt")[0]["status"]["incarnation"]
             # No snapshot can be had, so the worker that comes back cannot synchronise until this ends.
-            cluster.fault(None, "503", duration=8)
+            cluster.fault(None, "503", duration=8, count=10000)
             os.kill(cluster.worker_pid("fathom-worker-0"), signal.SIGKILL)
             holder = "jsonpath={.spec.holderIdentity}"
             eventually("a new incarnation holds the Lease",

@@ -7,7 +7,7 @@ import signal
 import time
 import unittest
 
-from byhand import ByHand
+from byhand import ByHand, unreadiness
 from fathom import EXCHANGE, Load, eventually, manifest
 
 # One copy each, which is where a gap would show, and two.
@@ -121,6 +121,7 @@ class Rolling(unittest.TestCase):
         self.assertEqual(ask(), (None, "OK"))
         began = time.monotonic()
         first.signal(signal.SIGTERM)
+        eventually("it is unready at once", lambda: "stopping" in (unreadiness(first.health) or ""), 3, pause=0.01)
         eventually("answers end their connections", lambda: ask()[0] == "close", 3, pause=0.01)
         answers = 0
         while first.is_running and time.monotonic() - began < 8:
@@ -158,6 +159,16 @@ class Rolling(unittest.TestCase):
             eventually("it is seen", lambda: conditions()[type_] == claim, 40)
             print(f"worker lost, {number - 1} left: seen after {time.monotonic() - began:.1f} s")
             self.assertLess(time.monotonic() - began, 15)
+
+    def test_7_probes_tell_whether_data_flows(self):
+        gateway = self.cluster.gateway_program("gateway-3")
+        eventually("the gateway misses the workers", lambda: "no link to any" in (unreadiness(gateway.health) or ""), 20)
+        self.cluster.exchange.get("/control", exchange=EXCHANGE, fault="503", duration=10, count=10000)
+        worker = self.cluster.worker(wait=False)
+        type(self).workers.append(worker)
+        eventually("the worker says that nothing flows", lambda: "none of" in (worker.unreadiness or ""), 20)
+        eventually("the gateway has a link", lambda: unreadiness(gateway.health) is None, 20)
+        eventually("data flows", lambda: worker.is_ready, 60)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,14 @@ package struct KubernetesConfiguration: Sendable {
         )
     }
 
+    /// Whether `load` takes the service account of the pod that we run in.
+    package static func isPod(
+        kubeconfig: String?, environment: [String: String] = processEnvironment()
+    ) -> Bool {
+        kubeconfig == nil && (environment["KUBECONFIG"] ?? "").isEmpty
+            && !(environment["KUBERNETES_SERVICE_HOST"] ?? "").isEmpty
+    }
+
     /// The service account of this pod.
     package static func inCluster(
         environment: [String: String] = processEnvironment(),

@@ -35,8 +35,10 @@ extension Supervisor {
         for child in plan.members {
             group.addTask { await self.keep(child) }
         }
+        let end = ContinuousClock.now + .seconds(30)
         for child in plan.members where !stopped {
-            if await !waitUntilReady(child, within: .seconds(30)), !stopped {
+            let left = max(.zero, ContinuousClock.now.duration(to: end))
+            if await !waitUntilReady(child, within: left), !stopped {
                 Terminal.say("\(child.name) is not ready yet; see \(plan.directory)/logs/\(child.name).log")
             }
         }

@@ -30,6 +30,10 @@ final class LoopPulse: Sendable {
     init(now: Duration) { last = Atomic(now.wholeNanoseconds) }
 
     func beat(now: Duration) { last.store(now.wholeNanoseconds, ordering: .sequentiallyConsistent) }
+    /// How long the loop has not turned.
+    func silence(now: Duration) -> Duration {
+        .nanoseconds(now.wholeNanoseconds - last.load(ordering: .sequentiallyConsistent))
+    }
     func isStale(now: Duration) -> Bool {
         now.wholeNanoseconds - last.load(ordering: .sequentiallyConsistent) > Self.limit.wholeNanoseconds
     }

@@ -51,6 +51,18 @@ actor ReplicaKeeper {
         settle()
     }
 
+    /// Why no data flows although there should be some; nil if it does, or if there is nothing to keep.
+    var unreadiness: String? {
+        // What has failed will not come back by waiting, and says nothing about the worker.
+        let hopeful = books.keys.filter { reports[$0]?.phase != .failed }
+        guard let first = hopeful.min(by: { $0.description < $1.description }),
+            !hopeful.contains(where: { reports[$0]?.phase == .synchronized })
+        else { return nil }
+        let why =
+            reports[first].map { "\(first) is \($0.phase.rawValue), \($0.reason)" } ?? "they have just begun"
+        return "none of \(hopeful.count) books is synchronised: \(why)"
+    }
+
     /// Nothing is assigned, and nothing that was lingers.
     var isEmpty: Bool { assignments.isEmpty }
 
