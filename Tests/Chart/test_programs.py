@@ -115,7 +115,7 @@ class Running(Cluster):
             eventually("workers may read the credentials", lambda: "keys" in self.kubectl(
                 "get", "-n", "a", "role/fathom-worker-credentials", "-o", "jsonpath={.rules[*].resourceNames}"))
             eventually("an Event tells of it", lambda: self.kubectl("get", "-n", "a", "events", "-o", "name"))
-            self.assertEqual(ask("/delete_depthcache", **market)["result"], "OK")
+            self.assertEqual(ask("/stop_depthcache", **market)["result"], "OK")
             eventually("the copies are deleted", lambda: self.kubectl("get", "-n", "a", "depthcachereplicas", "-o", "name") == "")
         finally:
             logs = {path.parent.name: path.read_text() for path in pathlib.Path(folder).glob("*/log")}
