@@ -1,4 +1,6 @@
-/// The CustomResourceDefinitions of Fathom, as YAML documents; `manifests/crds` holds the same bytes.
+/// The CustomResourceDefinitions of Fathom, as YAML documents.
+///
+/// `hack/generate-manifests.sh` copies them to `manifests/crds` and into the chart.
 package enum CustomResourceDefinitions {
     package static let depthCaches = PackageResources.depthcaches_yaml
     package static let depthCacheReplicas = PackageResources.depthcachereplicas_yaml

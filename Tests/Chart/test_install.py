@@ -3,6 +3,7 @@
 import json
 import pathlib
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -11,6 +12,9 @@ import yaml
 
 import kubernetes_1_20
 from chart import CHART, ROOT, render
+
+sys.path.insert(0, str(ROOT / "Tests/EndToEnd"))
+from fathom import eventually
 
 NAMESPACED = ("serviceaccounts,roles,rolebindings,secrets,configmaps,leases,services,deployments,networkpolicies,poddisruptionbudgets,"
               "depthcaches,depthcachereplicas")
@@ -23,6 +27,7 @@ def script(name, *arguments):
     return done.stdout
 
 
+@unittest.skipUnless((ROOT / "hack/real-apiserver.sh").exists(), "needs hack/real-apiserver.sh")
 class Cluster(unittest.TestCase):
     """A real kube-apiserver, emptied after each test."""
 
@@ -93,7 +98,9 @@ class Installed(Cluster):
         self.assertEqual(len(made), len([thing for thing in render() if thing["metadata"].get("namespace")]), made)
         self.kubectl("wait", "--for=condition=Established", "crd", "depthcaches.fathom.dev", "--timeout=30s")
         self.kubectl("apply", "-n", "a", "-f", str(ROOT / "manifests/examples/btcusdt.yaml"))
-        self.assertIn("How many price levels per side", self.kubectl("explain", "depthcache.spec.depth"))
+        # An API server publishes what it can explain some time after it has begun to serve it.
+        eventually("kubectl explains a field", lambda: "How many price levels per side" in self.kubectl(
+            "explain", "depthcache.spec.depth", check=False).stdout)
         # What the programs write into what the chart made.
         self.kubectl("patch", "-n", "a", "secret", "fathom-link", "-p", '{"stringData": {"current": "key"}}')
         self.helm("a").uninstall("fathom")

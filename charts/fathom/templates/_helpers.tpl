@@ -42,7 +42,6 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- if $values.exchanges }}{{ $_ := set $config "exchanges" "/etc/fathom/exchanges.yaml" }}{{ end -}}
 {{- if eq $component "controller" -}}
 {{- $_ := mustMergeOverwrite $config (dict "port" 9090 "credentials" (ternary "assign" "ignore" $values.credentials.enabled)) -}}
-{{- if not $values.credentials.enabled }}{{ $_ := set $config "credentials" "ignore" }}{{ end -}}
 {{- else if eq $component "worker" -}}
 {{- $_ := mustMergeOverwrite $config (dict "port" 8082 "threads" $own.threads "feeds" $own.feeds "dumpDir" "/var/lib/fathom/audits" "drainSeconds" (sub $own.terminationGracePeriodSeconds 10)) -}}
 {{- else -}}
