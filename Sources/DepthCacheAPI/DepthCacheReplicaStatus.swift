@@ -1,3 +1,5 @@
+package import K8sClient
+
 /// Where a replica stands, written by its worker on transitions.
 package struct DepthCacheReplicaStatus: Codable, Equatable, Sendable {
     package var phase: ReplicaPhase
@@ -28,6 +30,14 @@ package struct DepthCacheReplicaStatus: Codable, Equatable, Sendable {
         self.restarts = restarts
         self.incarnation = incarnation
         self.updateIntervalMilliseconds = updateIntervalMilliseconds
+    }
+
+    /// A merge patch that leaves nothing of an earlier status, such as the message of an earlier start of the worker.
+    package func mergePatch() throws -> JSONValue {
+        var patch = try JSONValue(encoding: self)
+        let fields = ["reason", "message", "since", "restarts", "updateIntervalMilliseconds", "lastAudit"]
+        for field in fields where patch[field] == nil { patch[field] = .null }
+        return patch
     }
 }
 
