@@ -21,6 +21,8 @@ package struct MarketList: Equatable, Sendable {
     package static let selector =
         "\(LabelKey.applicationName)=fathom,\(LabelKey.applicationComponent)=\(componentLabel)"
     /// Well under the 1 MiB that an object may have.
+    ///
+    /// The chart lets the controller write four parts of each exchange's list.
     static let partByteCount = 400_000
 
     package func contains(_ market: String) -> Bool { markets[market.asciiUppercased] != nil }

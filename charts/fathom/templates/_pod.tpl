@@ -89,7 +89,7 @@ spec:
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 6
-      # Ready: what it needs to do its work has arrived.
+      # Ready: data flows (docs/install.md says what that is for each).
       readinessProbe:
         httpGet:
           path: /readyz
