@@ -34,6 +34,8 @@ struct WorkerField: Sendable {
     init() {}
 
     /// A field of these workers; none may be chosen before `set` says so.
+    ///
+    /// Sorts them all, so it is for when one comes, goes or changes its place, and not for a changed load or standing.
     init(_ workers: [(number: Int, zone: String, node: String, name: String, uid: String)]) {
         let sorted = workers.sorted {
             ($0.zone, $0.node, $0.name, $0.uid) < ($1.zone, $1.node, $1.name, $1.uid)
