@@ -85,7 +85,7 @@ let package = Package(
         tests("ArgumentsTests", ["Arguments"]),
         tests(
             "FathomTests",
-            ["fathom", "Arguments", "Worker", "YAML"]),
+            ["fathom", "Arguments", "DepthCacheAPI", "K8sClient", "Worker", "YAML"]),
         tests("YAMLTests", ["YAML"]),
         tests("TransportTests", ["Transport", "Telemetry"]),
         tests("K8sClientTests", ["K8sClient", "Transport", "Telemetry", "YAML"]),

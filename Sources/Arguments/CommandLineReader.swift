@@ -59,11 +59,14 @@ struct CommandLineReader {
     }
 
     private mutating func checkPositionals() {
-        for extra in positionals.dropFirst(specification.positionals.count) {
-            mistakes.append("unexpected argument '\(extra)'")
+        let wanted = specification.positionals
+        if wanted.last?.contains("...") != true {
+            for extra in positionals.dropFirst(wanted.count) {
+                mistakes.append("unexpected argument '\(extra)'")
+            }
         }
-        for missing in specification.positionals.dropFirst(positionals.count) {
-            mistakes.append("missing argument <\(missing)>")
+        for missing in wanted.dropFirst(positionals.count) where !missing.hasPrefix("[") {
+            mistakes.append("missing argument <\(missing.filter { $0 != "." })>")
         }
     }
 }

@@ -20,6 +20,7 @@ package struct CommandSpecification: Sendable {
     package var summary: String
     package var discussion: String
     package var flags: [Flag]
+    /// Arguments without a flag: `name`, `[name]` where it may be left out, and last `name...` or `[name...]` for several.
     package var positionals: [String]
     package var checks: [Check]
 
@@ -46,7 +47,9 @@ package struct CommandSpecification: Sendable {
     package var help: String {
         var text = "\(summary)\n\nUsage: \(name)"
         if !flags.isEmpty { text += " [options]" }
-        for positional in positionals { text += " <\(positional)>" }
+        for positional in positionals {
+            text += positional.hasPrefix("[") ? " \(positional)" : " <\(positional)>"
+        }
         text += "\n"
         if !discussion.isEmpty { text += "\n\(discussion)\n" }
         let rows =

@@ -10,7 +10,12 @@ import Glibc
     static let commands: [any Command.Type] = [
         UpCommand.self, ControllerCommand.self, WorkerCommand.self, GatewayCommand.self,
         APIServerCommand.self,
+        StatusCommand.self, StopCommand.self, CreateCommand.self, GetCommand.self, DeleteCommand.self,
+        BookCommand.self, TopCommand.self,
+        CredentialsAddCommand.self, CredentialsListCommand.self, CredentialsRemoveCommand.self,
+        WorkersAddCommand.self, WorkersRemoveCommand.self, WorkersRestartCommand.self,
         ReplayCommand.self, RecordCommand.self, AuditCommand.self, ConfigurationCommand.self,
+        CompletionCommand.self,
     ]
 
     static func main() async {
@@ -29,14 +34,21 @@ import Glibc
             print("fathom \(version)")
             return 0
         }
-        guard let command = commands.first(where: { $0.specification.name == "fathom \(name)" }) else {
-            complain("fathom: unknown command '\(name)'; 'fathom --help' lists the commands")
+        guard let (command, rest) = find(arguments) else {
+            let group = commands.map { $0.specification.name }.filter { $0.hasPrefix("fathom \(name) ") }
+            if !group.isEmpty, arguments.dropFirst().first.map({ ["--help", "-h"].contains($0) }) == true {
+                print(help(of: commands.filter { group.contains($0.specification.name) }))
+                return 0
+            }
+            complain(
+                group.isEmpty
+                    ? "fathom: unknown command '\(name)'; 'fathom --help' lists the commands"
+                    : "fathom \(name): say which of \(group.joined(separator: ", "))")
             return 2
         }
         do {
             let parsed = try ParsedArguments(
-                Array(arguments.dropFirst()), for: command.specification,
-                sources: sources)
+                rest, for: command.specification, sources: sources)
             if parsed.asksForHelp {
                 print(command.specification.help, terminator: "")
                 return 0
@@ -59,6 +71,17 @@ import Glibc
         }
     }
 
+    /// The command that the first words name, one or two of them, and what follows.
+    private static func find(_ arguments: [String]) -> (any Command.Type, [String])? {
+        for count in [2, 1] where arguments.count >= count {
+            let name = "fathom " + arguments.prefix(count).joined(separator: " ")
+            if let command = commands.first(where: { $0.specification.name == name }) {
+                return (command, Array(arguments.dropFirst(count)))
+            }
+        }
+        return nil
+    }
+
     /// The commands with a section in the configuration file.
     static var programs: [CommandSpecification] {
         commands.map { $0.specification }.filter { $0.section != nil }
@@ -72,21 +95,24 @@ import Glibc
     }
 
     static var help: String {
+        """
+        Fathom keeps Binance order books as shared infrastructure and answers queries about them over HTTP.
+
+        Usage: fathom <command> [options]
+
+        \(help(of: commands))
+
+        'fathom <command> --help' tells a command's options.
+        """
+    }
+
+    private static func help(of commands: [any Command.Type]) -> String {
         let width = commands.map { $0.specification.name.count }.max() ?? 0
-        let rows = commands.map { command in
+        return commands.map { command in
             let name = command.specification.name
-            return
-                "  \(name)\(String(repeating: " ", count: width - name.count))  \(command.specification.summary)"
-        }
-        return """
-            Fathom keeps Binance order books as shared infrastructure and answers queries about them over HTTP.
-
-            Usage: fathom <command> [options]
-
-            \(rows.joined(separator: "\n"))
-
-            'fathom <command> --help' tells a command's options.
-            """
+            let blanks = String(repeating: " ", count: width - name.count)
+            return "  \(name)\(blanks)  \(command.specification.summary)"
+        }.joined(separator: "\n")
     }
 
     private static func complain(_ text: String) {

@@ -64,3 +64,32 @@ import Testing
         for flag in specification.flags { #expect(specification.help.contains("--\(flag.name)")) }
     }
 }
+
+@Suite struct `arguments without a flag` {
+    private func parse(_ arguments: [String], _ positionals: [String]) throws(ArgumentError) -> [String] {
+        let specification = CommandSpecification(
+            name: "fathom test", summary: "Tests.", flags: [.toggle("quick", help: "Quick.")],
+            positionals: positionals)
+        return try ParsedArguments(arguments, for: specification, environment: [:]).positionals
+    }
+
+    @Test func `some may be left out, some come in any number`() throws {
+        #expect(try parse([], ["[count]"]) == [])
+        #expect(try parse(["2"], ["[count]"]) == ["2"])
+        #expect(try parse(["a", "--quick", "b", "c"], ["market..."]) == ["a", "b", "c"])
+        #expect(try parse([], ["[market...]"]) == [])
+        #expect(try parse(["x", "a", "b"], ["verb", "[market...]"]) == ["x", "a", "b"])
+    }
+
+    @Test func `one too few or too many is a mistake that names it`() {
+        #expect(throws: ArgumentError("missing argument <market>")) { try parse([], ["market..."]) }
+        #expect(throws: ArgumentError("missing argument <verb>")) { try parse([], ["verb", "[market...]"]) }
+        #expect(throws: ArgumentError("unexpected argument 'b'")) { try parse(["a", "b"], ["[count]"]) }
+    }
+
+    @Test func `the help shows which is which`() {
+        let specification = CommandSpecification(
+            name: "fathom test", summary: "Tests.", flags: [], positionals: ["verb", "[market...]"])
+        #expect(specification.help.contains("Usage: fathom test <verb> [market...]\n"))
+    }
+}

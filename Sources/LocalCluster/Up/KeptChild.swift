@@ -9,6 +9,8 @@ final class KeptChild: Sendable {
         /// What the pod's status said last; nil if it has to be written again.
         var written: PodRecord.Condition?
         var failures = 0
+        /// Whether it is to end and not to be started again.
+        var isLeaving = false
     }
 
     let name: String
@@ -39,6 +41,7 @@ final class KeptChild: Sendable {
     }
 
     var process: ChildProcess? { state.withLock { $0.process } }
+    var isLeaving: Bool { state.withLock { $0.isLeaving } }
     var condition: PodRecord.Condition { state.withLock { $0.pod } }
     var record: PodRecord {
         PodRecord(name: name, component: component ?? "", command: ["fathom"] + arguments("").prefix(1))

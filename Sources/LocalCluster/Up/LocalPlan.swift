@@ -10,8 +10,8 @@ final class LocalPlan: Sendable {
     let apiServer: KeptChild
     let controller: KeptChild
     let gateway: KeptChild
-    let workers: [KeptChild]
     let simulator: KeptChild?
+    let team: WorkerTeam
     let simulatorFacts = Guarded<JSONValue?>(nil)
 
     init(
@@ -26,7 +26,7 @@ final class LocalPlan: Sendable {
             configuration.exchangesFile.map(Files.absolute)
             ?? (configuration.simulate ? "\(directory)/exchanges.yaml" : nil)
         let lifeline = ["--lifeline-fd", "\(ChildProcess.lifelineDescriptor)"]
-        func member(
+        @Sendable func member(
             _ component: String, _ name: String, _ port: Int, health: Int? = nil, _ extra: [String] = []
         ) -> KeptChild {
             let role = APIRole(rawValue: component) ?? .admin
@@ -51,9 +51,9 @@ final class LocalPlan: Sendable {
         gateway = member(
             "gateway", "fathom-gateway-0", ports.gateway, health: ports.gatewayHealth,
             key + ["--health-port", "\(ports.gatewayHealth)"])
-        workers = ports.workers.enumerated().map { index, port in
+        team = WorkerTeam(ports.workers) { name, port in
             member(
-                "worker", "fathom-worker-\(index)", port,
+                "worker", name, port,
                 key + ["--feeds", "\(configuration.feeds)", "--dump-dir", "\(directory)/tmp"])
         }
         let facts = simulatorFacts
@@ -80,6 +80,8 @@ final class LocalPlan: Sendable {
             })
     }
 
+    /// The workers there are at the moment, those included that hand over before they go.
+    var workers: [KeptChild] { team.members }
     var members: [KeptChild] { [controller, gateway] + workers }
     var all: [KeptChild] { [apiServer] + (simulator.map { [$0] } ?? []) + members }
     var stopStages: [[KeptChild]] {

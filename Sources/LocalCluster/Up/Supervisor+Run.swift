@@ -10,7 +10,15 @@ extension Supervisor {
                 try await bringUp(&group)
                 greet()
                 group.addTask { await self.tellProgress() }
-                while !stopped { try? await Task.sleep(for: .milliseconds(100)) }
+                let orders = LocalOrders(supervisor: self)
+                let door = try ControlSocket.open(in: plan.directory) { await orders.answer($0, $1) }
+                defer { door.close() }
+                if Terminal.isInteractive { Console(orders: orders).start() }
+                while !stopped {
+                    for child in plan.team.takeNewcomers() { group.addTask { await self.keep(child) } }
+                    try? await Task.sleep(for: .milliseconds(100))
+                }
+                Terminal.stopAsking()
                 Terminal.say("Stopping ...")
                 await stop()
             } catch {
@@ -141,7 +149,7 @@ extension Supervisor {
               kubectl --kubeconfig \(kubeconfig) get depthcaches -w
               curl '\(gateway)/get_asks?exchange=binance.com&market=BTCUSDT&limit_count=5'
 
-            Ctrl-C stops everything; the caches are there again after the next start.
+            \(Terminal.isInteractive ? "Type 'help' for the commands; " : "")Ctrl-C stops everything; the caches are there again after the next start.
             """)
     }
 }

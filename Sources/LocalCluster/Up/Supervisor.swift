@@ -1,5 +1,5 @@
-import K8sClient
 import Glibc
+import K8sClient
 import Telemetry
 import Transport
 
@@ -8,6 +8,8 @@ final class Supervisor: Sendable {
     let plan: LocalPlan
     let api: ClusterAPI
     private let isStopping = Guarded(false)
+    /// Whether a change of the workers is under way: one at a time, or two could take the last worker.
+    let isChanging = Guarded(false)
     private let log = Log("up")
 
     init(plan: LocalPlan, api: ClusterAPI) {
@@ -19,14 +21,16 @@ final class Supervisor: Sendable {
 
     // MARK: One child
 
-    /// Keeps one program running until the supervisor stops.
+    /// Keeps one program running until the supervisor stops or the program is to leave.
     func keep(_ child: KeptChild) async {
-        while mayGoOn {
+        while mayGoOn, !child.isLeaving {
             guard let uid = await preparedPod(child) else { break }
             do {
                 let process = try start(child, uid)
-                // Either `stop` has seen the new process, or this sees that everything stops.
-                if !mayGoOn { await process.stop(within: plan.configuration.stopDeadline, by: SIGINT) }
+                // Either `stop` has seen the new process, or this sees that everything stops or this one leaves.
+                if !mayGoOn || child.isLeaving {
+                    await process.stop(within: plan.configuration.stopDeadline, by: SIGINT)
+                }
                 await attend(child, process)
                 let code = await process.waitForExit()
                 finish(child, process, code)
@@ -34,7 +38,7 @@ final class Supervisor: Sendable {
                 log.error("Could not start a program", ["name": child.name, "error": error.description])
                 child.noteExit(code: 127, isWanted: false)
             }
-            if mayGoOn { await pause(child.backoff) }
+            if mayGoOn, !child.isLeaving { await pause(child.backoff) }
         }
     }
 
@@ -116,7 +120,7 @@ final class Supervisor: Sendable {
     }
 
     private func finish(_ child: KeptChild, _ process: ChildProcess, _ code: Int32) {
-        let isWanted = !mayGoOn
+        let isWanted = !mayGoOn || child.isLeaving
         child.noteExit(code: code, isWanted: isWanted)
         plan.writeFacts()
         guard !isWanted else { return }
@@ -169,11 +173,4 @@ final class Supervisor: Sendable {
     func requestStop() { isStopping.withLock { $0 = true } }
 
     var stopped: Bool { !mayGoOn }
-}
-
-/// What the person at the terminal reads.
-enum Terminal {
-    static func say(_ text: String) {
-        _ = Files.writeAll(Array((text + "\n").utf8), to: STDOUT_FILENO)
-    }
 }
