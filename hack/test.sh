@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds and runs every test: the Swift suites, then the end-to-end tests against the real programs and kubectl.
-# Arguments are passed on to `swift test`; with any, the end-to-end tests are left out.
+# Builds and runs every test: the Swift suites, the conformance suite on both API servers, then the end-to-end tests against the
+# real programs and kubectl. Arguments are passed on to `swift test`; with any, only that is done.
+# FATHOM_REAL=0 leaves out the real kube-apiserver, whose first build takes some minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,5 +18,10 @@ swift test --skip-build --disable-xctest --no-parallel "$@"
 
 # The programs that users run are release builds; FATHOM_BIN chooses others.
 export FATHOM_BIN=${FATHOM_BIN:-$PWD/.build/debug}
+if [ "${FATHOM_REAL:-1}" = 0 ]; then
+    hack/conformance.sh embedded
+else
+    hack/conformance.sh
+fi
 cd Tests/EndToEnd
 exec python3 -W ignore::ResourceWarning -m unittest -v

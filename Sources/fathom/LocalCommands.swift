@@ -10,6 +10,9 @@ enum APIServerCommand: Command {
             .value("host", "address", .address, default: "127.0.0.1", help: "Where it listens."),
             .value("port", "n", .port, default: "42080", help: "Its port; 0 takes a free one."),
             .value("data-dir", "directory", default: "./.fathom", help: "Database, keys and kubeconfigs."),
+            .value(
+                "keep-revisions", "n", .integer(10...1_000_000), default: "10000",
+                help: "How many changes a watch can look back."),
         ] + SharedFlags.logging)
 
     static func run(_ arguments: ParsedArguments) async throws {
@@ -18,6 +21,7 @@ enum APIServerCommand: Command {
         configuration.host = arguments.string("host") ?? configuration.host
         configuration.port = arguments.integer("port") ?? configuration.port
         configuration.dataDirectory = arguments.string("data-dir") ?? configuration.dataDirectory
+        configuration.keptRevisions = arguments.integer("keep-revisions") ?? configuration.keptRevisions
         try await runApiServer(configuration)
     }
 }

@@ -6,7 +6,7 @@ extension APICore {
     {
         let (key, object) = try existing(type, path)
         let options = try deleteOptions(request)
-        if let answer = try delete(key, object, type, options, isDryRun: request.value("dryRun") != nil) {
+        if let answer = try delete(key, object, type, options, isDryRun: try request.isDryRun()) {
             return .json(try shown(answer, request, type))
         }
         var details: JSONValue = [
@@ -26,7 +26,7 @@ extension APICore {
         let options = try deleteOptions(request)
         let selected = try selected(request, type, path)
         for (key, object) in selected {
-            _ = try delete(key, object, type, options, isDryRun: request.value("dryRun") != nil)
+            _ = try delete(key, object, type, options, isDryRun: try request.isDryRun())
         }
         return .json(listObject(type, selected.map(\.object)))
     }

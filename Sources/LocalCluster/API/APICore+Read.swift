@@ -19,21 +19,20 @@ extension APICore {
     func list(_ request: APIRequest, _ type: ResourceType, _ path: ResourcePath) throws(StatusError)
         -> APIAnswer
     {
-        var found = try selected(request, type, path)
-        var metadata: JSONValue = ["resourceVersion": .string(String(store.revision))]
-        if let token = request.value("continue"), !token.isEmpty {
-            let parts = token.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
-            guard parts.count == 3, let revision = Int64(parts[0]), revision >= store.compactedRevision else {
-                throw StatusError(410, "Expired", "The provided continue parameter is too old or malformed")
-            }
-            let last = ObjectKey(resource: type.storageKey, namespace: parts[1], name: parts[2])
-            found.removeAll { $0.key <= last }
+        let page = try PageToken(request, type)
+        try checkVersion(request)
+        let revision = page?.revision ?? store.revision
+        let selection = try selection(request, type, path)
+        var found = try objects(of: type, in: path.namespace, at: revision).filter {
+            selection.matches($0.object)
         }
+        var metadata: JSONValue = ["resourceVersion": .string(String(revision))]
+        if let page { found.removeAll { $0.key <= page.last } }
         if let limit = request.value("limit").flatMap(Int.init), limit > 0, found.count > limit,
             let last = found.dropFirst(limit - 1).first
         {
             metadata["remainingItemCount"] = .from(found.count - limit)
-            metadata["continue"] = .string("\(store.revision)|\(last.key.namespace)|\(last.key.name)")
+            metadata["continue"] = .string(PageToken(revision: revision, last: last.key).text)
             found = Array(found.prefix(limit))
         }
         if let wish = TableWish(request) {
@@ -43,6 +42,43 @@ extension APICore {
         var answer = listObject(type, found.map(\.object))
         answer["metadata"] = metadata
         return .json(answer)
+    }
+
+    /// The objects as they were at a revision: today's, less what has happened since.
+    private func objects(
+        of type: ResourceType, in namespace: String?, at revision: Int64
+    ) throws(StatusError) -> [(key: ObjectKey, object: JSONValue)] {
+        let current = store.list(type.storageKey, namespace: namespace)
+        guard revision < store.revision else { return current }
+        let changes: [Change]?
+        do { changes = try store.changes(of: type.storageKey, after: revision) } catch {
+            throw StatusError.internalError("the history could not be read: \(error)")
+        }
+        guard let changes else {
+            throw StatusError(
+                410, "Expired",
+                "The provided continue parameter is too old to display a consistent list result. "
+                    + "You can start a new list without the continue parameter.")
+        }
+        guard !changes.isEmpty else { return current }
+        var then: [ObjectKey: JSONValue] = [:]
+        for (key, object) in current { then[key] = object }
+        for change in changes.reversed() where namespace == nil || namespace == change.key.namespace {
+            then[change.key] = change.kind == .added ? .none : change.previous
+        }
+        return then.map { (key: $0.key, object: $0.value) }.sorted { $0.key < $1.key }
+    }
+
+    /// A list at least as new as the sender knows: one from the future is of another database.
+    private func checkVersion(_ request: APIRequest) throws(StatusError) {
+        guard let asked = request.value("resourceVersion"), !asked.isEmpty else { return }
+        guard let version = Int64(asked), version >= 0 else {
+            throw .badRequest("resourceVersion: Invalid value: \"\(asked)\": must be a number")
+        }
+        guard version <= store.revision else {
+            throw StatusError(
+                504, "Timeout", "Too large resource version: \(version), current: \(store.revision)")
+        }
     }
 
     func listObject(_ type: ResourceType, _ objects: [JSONValue]) -> JSONValue {
@@ -151,6 +187,30 @@ extension APICore {
         }
         return result
     }
+}
+
+/// Where the next page of a list begins, and of which revision the pages are.
+struct PageToken: Equatable {
+    var revision: Int64
+    var last: ObjectKey
+
+    init(revision: Int64, last: ObjectKey) {
+        self.revision = revision
+        self.last = last
+    }
+
+    /// What a request brings along; nil for a first page.
+    init?(_ request: APIRequest, _ type: ResourceType) throws(StatusError) {
+        guard let token = request.value("continue"), !token.isEmpty else { return nil }
+        let parts = token.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 3, let revision = Int64(parts[0]) else {
+            throw .badRequest("continue key is not valid: \(token)")
+        }
+        self.revision = revision
+        last = ObjectKey(resource: type.storageKey, namespace: parts[1], name: parts[2])
+    }
+
+    var text: String { "\(revision)|\(last.namespace)|\(last.name)" }
 }
 
 extension TableWish {

@@ -10,6 +10,8 @@ struct WriteContext {
     var fieldValidation = "Warn"
     var isDryRun = false
     var shouldRecordOwners = true
+    /// Nil for what the server itself writes.
+    var identity: Identity?
     var warnings: [String] = []
 
     var shape: MergeShape { MergeShape.of(type) }
@@ -18,7 +20,8 @@ struct WriteContext {
 extension APICore {
     /// Create, update and patch, of objects and of their subresources.
     func write(
-        _ request: APIRequest, _ verb: String, _ type: ResourceType, _ path: ResourcePath
+        _ request: APIRequest, _ verb: String, _ type: ResourceType, _ path: ResourcePath,
+        _ identity: Identity
     ) throws(StatusError) -> APIAnswer {
         if let subresource = path.subresource {
             guard
@@ -31,7 +34,8 @@ extension APICore {
             type: type, namespace: path.namespace, name: path.name, subresource: path.subresource ?? "",
             manager: request.value("fieldManager") ?? (agent.isEmpty ? "unknown" : agent))
         context.fieldValidation = request.value("fieldValidation") ?? "Warn"
-        context.isDryRun = request.value("dryRun") != nil
+        context.isDryRun = try request.isDryRun()
+        context.identity = identity
         let isApply = verb == "patch" && request.contentType.hasPrefix("application/apply-patch")
         guard context.manager.utf8.count <= 128 else {
             throw .badRequest("fieldManager: Too long: may not be more than 128 bytes")
@@ -69,7 +73,7 @@ extension APICore {
         }
     }
 
-    private func answered(
+    func answered(
         _ object: JSONValue, _ request: APIRequest, _ context: WriteContext, code: Int = 200
     ) throws(StatusError) -> APIAnswer {
         let answer =
@@ -103,7 +107,7 @@ extension APICore {
     }
 
     /// Checks that a body is of the kind that the path names, and brings it into the stored form.
-    private func incoming(_ body: JSONValue, _ context: inout WriteContext) throws(StatusError) -> JSONValue {
+    func incoming(_ body: JSONValue, _ context: inout WriteContext) throws(StatusError) -> JSONValue {
         let type = context.type
         guard body.fields != nil else { throw .badRequest("the body must be an object") }
         guard let kind = body["kind"]?.text, !kind.isEmpty else {
@@ -281,89 +285,5 @@ extension APICore {
             subresource: context.subresource, time: Clock.seconds(now()), fields: FieldSet())
         owners.recordUpdate(writer, from: old, to: object, context.shape)
         object.setMetadata("managedFields", owners.entries.isEmpty ? .none : owners.json)
-    }
-
-    // MARK: Patch
-
-    private func patch(
-        _ body: JSONValue, _ request: APIRequest, _ path: ResourcePath, _ context: inout WriteContext
-    ) throws(StatusError) -> APIAnswer {
-        let type = context.type
-        let (key, old) = try existing(type, path)
-        let isScale = context.subresource == "scale"
-        let base = isScale ? scale(of: old, type) : presented(old, as: type)
-        let media = request.contentType
-        var new: JSONValue
-        if media.hasPrefix("application/json-patch") {
-            do {
-                new = try JSONPatch.apply(body, to: base)
-            } catch {
-                throw error.isMalformed
-                    ? .badRequest(error.message)
-                    : StatusError(
-                        422, "Invalid",
-                        "the server rejected our request due to an error in our request: \(error.message)")
-            }
-        } else if media.hasPrefix("application/strategic-merge-patch") {
-            guard !type.isCustom || isScale else {
-                throw StatusError.unsupportedMediaType(
-                    "application/strategic-merge-patch+json",
-                    [
-                        "application/json-patch+json", "application/merge-patch+json",
-                        "application/apply-patch+yaml",
-                    ])
-            }
-            new = StrategicMergePatch.apply(body, to: base, context.shape)
-        } else {
-            guard body.fields != nil else { throw .badRequest("a merge patch must be an object") }
-            new = MergePatch.apply(body, to: base)
-        }
-        if isScale {
-            new = try scaled(old, new, type)
-        } else {
-            new = try incoming(new, &context)
-        }
-        return try answered(try update(key, from: old, to: new, context), request, context)
-    }
-
-    private func apply(
-        _ body: JSONValue, _ request: APIRequest, _ path: ResourcePath, _ context: inout WriteContext
-    ) throws(StatusError) -> APIAnswer {
-        let type = context.type
-        let key = ObjectKey(
-            resource: type.storageKey, namespace: path.namespace ?? "", name: path.name ?? "")
-        let live = store.object(key)
-        guard context.subresource.isEmpty || context.subresource == "status" else {
-            throw StatusError.methodNotAllowed("PATCH")
-        }
-        if live == nil, !context.subresource.isEmpty { throw StatusError.notFound(type, key.name) }
-        guard body.at("metadata", "managedFields") == nil else {
-            throw .badRequest("metadata.managedFields must be nil")
-        }
-        var wishes = try incoming(body.withoutNulls, &context)
-        if context.subresource == "status" {
-            wishes = .object((wishes.fields ?? [:]).filter { $0.key != "spec" })
-        } else if type.hasStatus {
-            wishes["status"] = nil
-        }
-        let writer = ManagedFields.Entry(
-            manager: context.manager, operation: "Apply", apiVersion: type.apiVersion,
-            subresource: context.subresource, time: Clock.seconds(now()), fields: FieldSet())
-        let result: (object: JSONValue, managed: ManagedFields)
-        do {
-            result = try ServerSideApply.apply(
-                wishes, to: live, managed: ManagedFields(live?.at("metadata", "managedFields")), by: writer,
-                force: request.isTrue("force"), context.shape)
-        } catch {
-            throw error.status
-        }
-        if let live {
-            let made = try update(key, from: live, to: result.object, context, owners: result.managed)
-            return try answered(made, request, context)
-        }
-        var object = result.object
-        object.setMetadata("managedFields", result.managed.json)
-        context.shouldRecordOwners = false
-        return try answered(try create(object, context), request, context, code: 201)
     }
 }

@@ -1,4 +1,5 @@
 import K8sClient
+import Transport
 
 /// The embedded Kubernetes API without its network: requests in, answers and watch lines out.
 ///
@@ -9,6 +10,7 @@ final class APICore {
     let now: () -> Int64
     let newUID: () -> String
     let users: [String: APIRole]
+    let tokens: ServiceAccountTokens
     var registry = TypeRegistry()
     var watchers: [Int: Watcher] = [:]
     private var nextWatcher = 1
@@ -21,11 +23,15 @@ final class APICore {
     ) throws(StatusError) {
         self.store = store
         self.users = users
+        // Derived from the admin's token: as secret as that one, and as lasting.
+        let secret = users.first { $0.value == .admin }?.key ?? newUID()
+        tokens = ServiceAccountTokens(
+            key: Digest.hmacSHA256(key: Array(secret.utf8), Array("service account tokens".utf8)))
         self.now = now
         self.newUID = newUID
         for (_, definition) in store.list("apiextensions.k8s.io/customresourcedefinitions") {
             let name = definition.at("metadata", "name")?.text ?? ""
-            registry.install(name, try CustomTypes.types(of: definition))
+            serve(name, try CustomTypes.types(of: definition))
         }
         try createNamespaces()
     }
@@ -34,7 +40,10 @@ final class APICore {
         let type = registry.builtin("namespaces")
         for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             let key = ObjectKey(resource: type.storageKey, namespace: "", name: name)
-            guard store.object(key) == nil else { continue }
+            guard store.object(key) == nil else {
+                try giveAccount(to: name)
+                continue
+            }
             var context = WriteContext(type: type, namespace: nil, name: name, manager: "fathom-apiserver")
             context.shouldRecordOwners = false
             _ = try create(
@@ -56,23 +65,29 @@ final class APICore {
     }
 
     private func handle(_ request: APIRequest) throws(StatusError) -> APIAnswer {
-        guard let token = request.token, let role = users[token] else {
-            throw StatusError(401, "Unauthorized", "Unauthorized")
-        }
-        guard let path = ResourcePath(request.path) else { return try handleOther(request) }
-        if path.plural == "selfsubjectaccessreviews" { return try reviewAccess(request, role) }
+        let identity = try identity(of: request)
+        guard let path = ResourcePath(request.path) else { return try handleOther(request, identity) }
+        if path.plural == "selfsubjectaccessreviews" { return try reviewAccess(request, identity) }
         guard let type = registry.type(group: path.group, version: path.version, plural: path.plural),
             type.isNamespaced || path.namespace == nil
         else { throw StatusError.unknownPath }
         let verb = try verb(request, path)
-        try authorize(role, verb, type, path)
+        // Of a list by name only that name is asked for: this is how a Role allows one object of a kind.
+        let name = path.name ?? (["list", "watch"].contains(verb) ? request.onlyName : nil)
+        try authorize(
+            identity,
+            AccessQuestion(
+                verb, type.group, type.plural, subresource: path.subresource, name: name, in: path.namespace),
+            type)
         switch verb {
         case "get": return try get(request, type, path)
         case "list": return try list(request, type, path)
         case "watch": return try watch(request, type, path)
         case "deletecollection": return try deleteCollection(request, type, path)
         case "delete": return try delete(request, type, path)
-        default: return try write(request, verb, type, path)
+        case "create" where type.plural == "serviceaccounts" && path.subresource == "token":
+            return try issueToken(request, type, path)
+        default: return try write(request, verb, type, path, identity)
         }
     }
 
@@ -81,27 +96,13 @@ final class APICore {
         case ("GET", true): return request.isTrue("watch") && path.subresource == nil ? "watch" : "get"
         case ("GET", false): return request.isTrue("watch") ? "watch" : "list"
         case ("POST", false): return "create"
+        case ("POST", true) where path.subresource == "token": return "create"
         case ("PUT", true): return "update"
         case ("PATCH", true): return "patch"
         case ("DELETE", true) where path.subresource == nil: return "delete"
         case ("DELETE", false): return "deletecollection"
         default: throw StatusError.methodNotAllowed(request.method)
         }
-    }
-
-    private func authorize(
-        _ role: APIRole, _ verb: String, _ type: ResourceType, _ path: ResourcePath
-    ) throws(StatusError) {
-        guard !role.mayDo(verb, type.group, type.plural, subresource: path.subresource, name: path.name)
-        else {
-            return
-        }
-        let resource = path.subresource.map { "\(type.plural)/\($0)" } ?? type.plural
-        let place = path.namespace.map { " in the namespace \"\($0)\"" } ?? " at the cluster scope"
-        throw StatusError.forbidden(
-            type, path.name ?? "",
-            "User \"\(role.user)\" cannot \(verb) resource \"\(resource)\" in API group \"\(type.group)\"\(place)"
-        )
     }
 
     /// Finds what a path names.

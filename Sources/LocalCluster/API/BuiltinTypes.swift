@@ -51,21 +51,9 @@ enum BuiltinTypes {
         type("coordination.k8s.io", "v1", "leases", "Lease", [], ["spec"]) {
             $0.columns = [name, column("Holder", "spec.holderIdentity"), age]
         },
-        type("rbac.authorization.k8s.io", "v1", "roles", "Role", [], ["rules"]) {
-            $0.columns = [name, created]
-            $0.nameRule = .pathSegment
-        },
-        type("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding", [], ["roleRef", "subjects"]) {
-            $0.columns = [
-                name,
-                PrinterColumn(name: "Role") { object, _ in
-                    .string(
-                        (object.at("roleRef", "kind")?.text ?? "") + "/"
-                            + (object.at("roleRef", "name")?.text ?? ""))
-                }, age,
-            ]
-            $0.nameRule = .pathSegment
-        },
+        role("roles", "Role", namespaced: true), role("clusterroles", "ClusterRole", namespaced: false),
+        binding("rolebindings", "RoleBinding", namespaced: true),
+        binding("clusterrolebindings", "ClusterRoleBinding", namespaced: false),
         type(
             "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition",
             ["crd", "crds"], ["spec", "status"], namespaced: false
@@ -110,6 +98,31 @@ enum BuiltinTypes {
 
     private static func dataCount(_ object: JSONValue) -> String {
         String((object["data"]?.fields?.count ?? 0) + (object["binaryData"]?.fields?.count ?? 0))
+    }
+
+    private static func role(_ plural: String, _ kind: String, namespaced: Bool) -> ResourceType {
+        type(
+            "rbac.authorization.k8s.io", "v1", plural, kind, [], ["rules", "aggregationRule"],
+            namespaced: namespaced
+        ) {
+            $0.columns = [name, created]
+            $0.nameRule = .pathSegment
+        }
+    }
+
+    private static func binding(_ plural: String, _ kind: String, namespaced: Bool) -> ResourceType {
+        type(
+            "rbac.authorization.k8s.io", "v1", plural, kind, [], ["roleRef", "subjects"],
+            namespaced: namespaced
+        ) {
+            let role = PrinterColumn(name: "Role") { object, _ in
+                .string(
+                    (object.at("roleRef", "kind")?.text ?? "") + "/"
+                        + (object.at("roleRef", "name")?.text ?? ""))
+            }
+            $0.columns = [name, role, age]
+            $0.nameRule = .pathSegment
+        }
     }
 
     private static func core(

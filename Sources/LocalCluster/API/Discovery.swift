@@ -2,8 +2,14 @@ import K8sClient
 
 extension APICore {
     /// Everything that is not about a resource: discovery, health, version, OpenAPI.
-    func handleOther(_ request: APIRequest) throws(StatusError) -> APIAnswer {
+    func handleOther(_ request: APIRequest, _ identity: Identity) throws(StatusError) -> APIAnswer {
         let parts = request.path.split(separator: "/").map(String.init)
+        guard identity != .anonymous || ["healthz", "livez", "readyz", "version"].contains(parts.first) else {
+            throw StatusError(
+                403, "Forbidden",
+                "forbidden: User \"\(identity.user)\" cannot \(request.method.lowercased()) path \"\(request.path)\"",
+                details: [:])
+        }
         guard request.method == "GET" || request.method == "HEAD" else {
             throw StatusError.methodNotAllowed(request.method)
         }
@@ -74,20 +80,18 @@ extension APICore {
     }
 
     /// Answers `kubectl auth can-i`.
-    func reviewAccess(_ request: APIRequest, _ role: APIRole) throws(StatusError) -> APIAnswer {
+    func reviewAccess(_ request: APIRequest, _ identity: Identity) throws(StatusError) -> APIAnswer {
         guard request.method == "POST" else { throw StatusError.methodNotAllowed(request.method) }
         let sent = ProtobufBody.decode(request.body) ?? (try? JSONValue(parsing: request.body))
         guard var review = sent, review.fields != nil else {
             throw .badRequest("the body is not a SelfSubjectAccessReview")
         }
         let asked = review.at("spec", "resourceAttributes")
-        let subresource = asked?["subresource"]?.text ?? ""
-        let isAllowed =
-            asked == nil
-            || role.mayDo(
-                asked?["verb"]?.text ?? "", asked?["group"]?.text ?? "", asked?["resource"]?.text ?? "",
-                subresource: subresource.isEmpty ? nil : subresource, name: asked?["name"]?.text)
-        review["status"] = ["allowed": .bool(isAllowed)]
+        func text(_ name: String) -> String? { asked?[name]?.text.flatMap { $0.isEmpty ? nil : $0 } }
+        let question = AccessQuestion(
+            text("verb") ?? "", text("group") ?? "", text("resource") ?? "", subresource: text("subresource"),
+            name: text("name"), in: text("namespace"))
+        review["status"] = ["allowed": .bool(asked == nil || isAllowed(identity, question))]
         return .json(review, code: 201)
     }
 }

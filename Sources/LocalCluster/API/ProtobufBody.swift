@@ -46,6 +46,7 @@ enum ProtobufBody {
         ],
         "Namespace": [1: metadata],
         "ServiceAccount": [1: metadata],
+        "TokenRequest": [1: metadata],
         "Role": [
             1: metadata,
             2: .messages(

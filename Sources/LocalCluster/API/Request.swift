@@ -10,6 +10,29 @@ struct APIRequest: Sendable {
     var contentType = ""
     var userAgent = ""
     var body: [UInt8] = []
+    /// Whom the sender wants to act as.
+    var impersonatedUser: String?
+    var impersonatedGroups: [String] = []
+
+    /// Whether nothing is to be stored.
+    func isDryRun() throws(StatusError) -> Bool {
+        guard let wish = value("dryRun") else { return false }
+        guard wish == "All" else {
+            throw StatusError(
+                422, "Invalid",
+                "Options.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: \"\(wish)\": supported values: \"All\""
+            )
+        }
+        return true
+    }
+
+    /// The one name that a field selector leaves.
+    var onlyName: String? {
+        let parts = (value("fieldSelector") ?? "").split(separator: ",")
+        return parts.lazy.compactMap { part in
+            String(part).wholeSuffix(after: "metadata.name=")?.drop { $0 == "=" }
+        }.first.map { String($0) }
+    }
 
     func value(_ name: String) -> String? { query.first { $0.name == name }?.value }
 

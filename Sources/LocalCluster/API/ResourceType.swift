@@ -74,6 +74,13 @@ struct ResourceType: Sendable {
                 "verbs": ["get", "patch", "update"],
             ])
         }
+        if plural == "serviceaccounts" {
+            entries.append([
+                "name": "serviceaccounts/token", "singularName": "", "namespaced": true,
+                "group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest",
+                "verbs": ["create"],
+            ])
+        }
         return entries
     }
 }

@@ -72,6 +72,17 @@ struct ManagedFields: Equatable {
         entries.removeAll { $0.fields.isEmpty }
     }
 
+    /// Gives an object that nobody claims to its unknown past, so that the first apply does not overwrite it unasked.
+    mutating func claimUnowned(_ live: JSONValue, _ writer: Entry, _ shape: MergeShape) {
+        guard entries.isEmpty else { return }
+        var past = writer
+        past.manager = "before-first-apply"
+        past.operation = "Update"
+        past.subresource = ""
+        past.fields = Self.ownable(FieldSet(of: live, shape), subresource: "")
+        if !past.fields.isEmpty { entries = [past] }
+    }
+
     /// Leaves out what the server itself sets, and what the addressed part of the object does not include.
     static func ownable(_ fields: FieldSet, subresource: String) -> FieldSet {
         var result = fields

@@ -67,6 +67,10 @@ final class Schema: Sendable {
         switch raw["x-kubernetes-list-type"]?.text {
         case "set": listType = .set
         case "map":
+            guard !(raw["x-kubernetes-list-map-keys"]?.elements ?? []).isEmpty else {
+                throw SchemaError(
+                    "\(path).x-kubernetes-list-map-keys", "must be given if x-kubernetes-list-type is map")
+            }
             listType = .map(keys: raw["x-kubernetes-list-map-keys"]?.elements?.compactMap(\.text) ?? [])
         default: listType = .atomic
         }
@@ -78,6 +82,9 @@ final class Schema: Sendable {
         self.rules = rules
         if let pattern = raw["pattern"]?.text, (try? Regex(pattern)) == nil {
             throw SchemaError("\(path).pattern", "must be a valid regular expression, was \"\(pattern)\"")
+        }
+        if let defaultValue, let fault = faults(in: defaultValue, old: nil, path: "\(path).default").first {
+            throw SchemaError(fault.field, fault.message)
         }
     }
 

@@ -68,6 +68,9 @@ final class APIService: HTTPRequestHandler {
         asked.contentType = request.header("content-type") ?? ""
         asked.userAgent = request.header("user-agent") ?? ""
         asked.body = request.body
+        asked.impersonatedUser = request.header("impersonate-user")
+        asked.impersonatedGroups = request.headers.filter { $0.name.lowercased() == "impersonate-group" }.map(
+            \.value)
         return asked
     }
 

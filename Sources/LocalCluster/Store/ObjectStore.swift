@@ -116,6 +116,11 @@ final class ObjectStore {
         return change
     }
 
+    /// Shows the objects of a resource in another form from now on; what is stored changes with their next write.
+    func reshape(_ resource: String, _ form: (JSONValue) -> JSONValue) {
+        objects[resource] = objects[resource]?.mapValues(form)
+    }
+
     private func record(_ change: Change) throws(DatabaseError) {
         let key = change.key
         let body = Column.bytes(change.object.bytes)

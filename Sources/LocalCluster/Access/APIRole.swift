@@ -20,6 +20,13 @@ enum APIRole: String, CaseIterable, Sendable {
         }
     }
 
+    /// The table's rules in the form of a Role's, as far as they can be said so: a prefix of names cannot.
+    var policyRules: [PolicyRule] {
+        Self.rules[self, default: []].filter(\.namePrefix.isEmpty).map {
+            PolicyRule(verbs: $0.verbs, groups: $0.groups, resources: $0.resources)
+        }
+    }
+
     private struct Rule: Sendable {
         var groups: [String]
         var resources: [String]
