@@ -124,7 +124,8 @@ class Instance:
         """The process that the pid file names, if it still is that program."""
         with contextlib.suppress(OSError, ValueError):
             pid = int((self.directory / "run" / f"{name}.pid").read_text())
-            if pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0] == bytes(self.programs / name):
+            # Not its command line, which is empty for a moment after it was started.
+            if os.readlink(f"/proc/{pid}/exe") == os.path.realpath(self.programs / name):
                 return pid
         return None
 

@@ -1,14 +1,20 @@
 """Server-side apply: who owns which field, and who may take it."""
 
+import copy
+
 from servers import Conformance, installed
-from widgets import WIDGETS, widget
+from widgets import SCHEMA, definition
+
+# Without the field that is a number or a string: 1.20 cannot read such schemas for apply, and takes every list as one.
+CRATE = copy.deepcopy(SCHEMA)
+del CRATE["properties"]["spec"]["properties"]["either"]
 
 
 class Applies(Conformance):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        installed(cls.api, WIDGETS)
+        installed(cls.api, definition("crates", "Crate", schema=CRATE))
 
     def apply(self, manager, data=None, name="a", **more):
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name} | more.pop("metadata", {})}
@@ -119,38 +125,38 @@ class Applies(Conformance):
 
     # Custom resources: lists by key, and the status as a concern of its own
 
-    def apply_widget(self, manager, spec=None, status=None, **more):
-        body = widget("w", spec)
-        if spec is None:
-            del body["spec"]
-        path = self.group("conformance.example/v1", "widgets", "w")
+    def apply_crate(self, manager, spec=None, status=None, **more):
+        body = {"apiVersion": "conformance.example/v1", "kind": "Crate", "metadata": {"name": "w"}}
+        if spec is not None:
+            body["spec"] = spec
+        path = self.group("conformance.example/v1", "crates", "w")
         if status is not None:
             body["status"] = status
             path += "/status"
         return self.api.apply(path, body, manager, **more)
 
     def test_lists_by_key_have_many_owners(self):
-        self.made(self.apply_widget("one", {"color": "red", "parts": [{"name": "a", "size": 1}]}))
-        made = self.made(self.apply_widget("two", {"color": "red", "parts": [{"name": "b", "size": 2}]}))
+        self.made(self.apply_crate("one", {"color": "red", "parts": [{"name": "a", "size": 1}]}))
+        made = self.made(self.apply_crate("two", {"color": "red", "parts": [{"name": "b", "size": 2}]}))
         self.assertEqual([part["name"] for part in made["spec"]["parts"]], ["a", "b"])
-        answer = self.refused(self.apply_widget("two", {"color": "red", "parts": [{"name": "a", "size": 9}]}), 409, "Conflict")
+        answer = self.refused(self.apply_crate("two", {"color": "red", "parts": [{"name": "a", "size": 9}]}), 409, "Conflict")
         self.assertEqual(answer.causes, ['.spec.parts[name="a"].size'])
-        made = self.made(self.apply_widget("one", {"color": "red"}))
+        made = self.made(self.apply_crate("one", {"color": "red"}))
         self.assertEqual([part["name"] for part in made["spec"]["parts"]], ["b"])
 
     def test_status_is_applied_by_itself(self):
-        self.made(self.apply_widget("spec-owner", {"color": "red"}))
-        made = self.made(self.apply_widget("status-owner", status={"replicas": 3, "conditions": [
+        self.made(self.apply_crate("spec-owner", {"color": "red"}))
+        made = self.made(self.apply_crate("status-owner", status={"replicas": 3, "conditions": [
             {"type": "Ready", "status": "True"}]}))
         self.assertEqual((made["status"]["replicas"], made["spec"]["color"]), (3, "red"))
-        made = self.made(self.apply_widget("status-owner", status={"replicas": 4}))
+        made = self.made(self.apply_crate("status-owner", status={"replicas": 4}))
         self.assertNotIn("conditions", made["status"])
-        made = self.made(self.apply_widget("spec-owner", {"color": "red", "mode": "fast"}))
+        made = self.made(self.apply_crate("spec-owner", {"color": "red", "mode": "fast"}))
         self.assertEqual(made["status"], {"replicas": 4})
 
     def test_status_of_what_is_not_there(self):
-        self.refused(self.apply_widget("one", status={"replicas": 1}), 404, "NotFound")
+        self.refused(self.apply_crate("one", status={"replicas": 1}), 404, "NotFound")
 
     def test_an_invalid_apply_is_refused(self):
-        self.refused(self.apply_widget("one", {"color": "red", "replicas": 99}), 422, "Invalid")
-        self.assertTrue(self.gone(self.group("conformance.example/v1", "widgets", "w")))
+        self.refused(self.apply_crate("one", {"color": "red", "replicas": 99}), 422, "Invalid")
+        self.assertTrue(self.gone(self.group("conformance.example/v1", "crates", "w")))

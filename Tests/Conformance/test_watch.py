@@ -73,8 +73,8 @@ class Watches(Conformance):
             self.make("a")
             self.make("b")
             self.assertEqual(watch.named(), "ADDED b")
-        with self.api.watch(self.core("configmaps", "b"), resourceVersion=version) as watch:
-            self.assertEqual(watch.named(), "ADDED b")
+        # A path with a name is a question about one object, whatever else it says.
+        self.assertEqual(self.made(self.api.get(self.core("configmaps", "b"), watch="true"))["metadata"]["name"], "b")
 
     def test_a_watch_of_all_namespaces(self):
         with self.api.watch("/api/v1/configmaps", resourceVersion=self.now(), labelSelector=f"of={self.namespace}") as watch:
@@ -133,7 +133,8 @@ class Watches(Conformance):
     def test_a_malformed_version_is_refused(self):
         answer = self.api.watch(self.path(), resourceVersion="abc")
         self.assertIsInstance(answer, Answer)
-        self.refused(answer, 400, "BadRequest")
+        self.assertIn(answer.code, (400, 500), "a server's fault before 1.21, the sender's since")
+        self.assertIn("resourceVersion", answer.message)
 
     def test_writes_and_watches_agree_under_load(self):
         """Every state that a writer was told of is seen, in its order."""

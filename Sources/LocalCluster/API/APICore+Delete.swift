@@ -81,7 +81,7 @@ extension APICore {
         return store.object(key)
     }
 
-    private func finalizers(_ object: JSONValue) -> [JSONValue] {
+    func finalizers(_ object: JSONValue) -> [JSONValue] {
         object.at("metadata", "finalizers")?.elements ?? []
     }
 
@@ -126,8 +126,11 @@ extension APICore {
     }
 
     /// Removes an object that is being deleted once nothing holds it back, and then what it owned.
-    func finishDeletion(_ key: ObjectKey) throws(StatusError) {
-        guard let object = store.object(key), finalizers(object).isEmpty, contents(of: key).isEmpty else {
+    ///
+    /// `last` is its state after the write that let it go: watchers hear of the deletion, not of that write.
+    func finishDeletion(_ key: ObjectKey, last: JSONValue? = nil) throws(StatusError) {
+        guard let object = last ?? store.object(key), finalizers(object).isEmpty, contents(of: key).isEmpty
+        else {
             return
         }
         try remove(key)
@@ -230,8 +233,8 @@ extension APICore {
             else { continue }
             let rest = finalizers(value).filter { $0 != "foregroundDeletion" }
             value.setMetadata("finalizers", rest.isEmpty ? .none : .array(rest))
-            _ = try save(key, value)
-            try finishDeletion(key)
+            if rest.isEmpty { try finishDeletion(key, last: value) }
+            if store.object(key) != nil { _ = try save(key, value) }
         }
     }
 }

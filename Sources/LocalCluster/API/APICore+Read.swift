@@ -22,7 +22,7 @@ extension APICore {
         let page = try PageToken(request, type)
         try checkVersion(request)
         let revision = page?.revision ?? store.revision
-        let selection = try selection(request, type, path)
+        let selection = try selection(request, type)
         var found = try objects(of: type, in: path.namespace, at: revision).filter {
             selection.matches($0.object)
         }
@@ -92,18 +92,14 @@ extension APICore {
     func selected(
         _ request: APIRequest, _ type: ResourceType, _ path: ResourcePath
     ) throws(StatusError) -> [(key: ObjectKey, object: JSONValue)] {
-        let selection = try selection(request, type, path)
+        let selection = try selection(request, type)
         return store.list(type.storageKey, namespace: path.namespace).filter { selection.matches($0.object) }
     }
 
-    private func selection(
-        _ request: APIRequest, _ type: ResourceType, _ path: ResourcePath
-    ) throws(StatusError) -> Selection {
-        var selection = try Selection(
+    func selection(_ request: APIRequest, _ type: ResourceType) throws(StatusError) -> Selection {
+        try Selection(
             labelSelector: request.value("labelSelector"), fieldSelector: request.value("fieldSelector"),
             for: type)
-        if let name = path.name { selection.fields.append(("metadata.name", name, true)) }
-        return selection
     }
 
     /// An object as the request wants it: whole or as a table of one row.

@@ -21,10 +21,7 @@ extension APICore {
     func watch(_ request: APIRequest, _ type: ResourceType, _ path: ResourcePath) throws(StatusError)
         -> APIAnswer
     {
-        var selection = try Selection(
-            labelSelector: request.value("labelSelector"), fieldSelector: request.value("fieldSelector"),
-            for: type)
-        if let name = path.name { selection.fields.append(("metadata.name", name, true)) }
+        let selection = try selection(request, type)
         let timeout = min(3600, max(1, request.value("timeoutSeconds").flatMap(Int.init) ?? 1800))
         var order = WatchOrder(
             type: type, namespace: path.namespace, selection: selection, asTable: TableWish(request),

@@ -110,6 +110,12 @@ extension APICore {
     func incoming(_ body: JSONValue, _ context: inout WriteContext) throws(StatusError) -> JSONValue {
         let type = context.type
         guard body.fields != nil else { throw .badRequest("the body must be an object") }
+        var body = body
+        // Of a builtin object the path says enough.
+        if !type.isCustom, body["kind"] == nil, body["apiVersion"] == nil {
+            body["kind"] = .string(type.kind)
+            body["apiVersion"] = .string(type.apiVersion)
+        }
         guard let kind = body["kind"]?.text, !kind.isEmpty else {
             throw .badRequest("Object 'Kind' is missing in '\(body.jsonText.prefix(200))'")
         }
@@ -255,9 +261,12 @@ extension APICore {
             record(&new, old: old, context)
         }
         guard new != old, !context.isDryRun else { return new }
+        if new.at("metadata", "deletionTimestamp") != nil, finalizers(new).isEmpty {
+            try finishDeletion(key, last: new)
+            if store.object(key) == nil { return new }
+        }
         let saved = try save(key, new)
         try objectWasWritten(saved, type)
-        if saved.at("metadata", "deletionTimestamp") != nil { try finishDeletion(key) }
         return saved
     }
 

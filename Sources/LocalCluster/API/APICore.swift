@@ -93,7 +93,7 @@ final class APICore {
 
     private func verb(_ request: APIRequest, _ path: ResourcePath) throws(StatusError) -> String {
         switch (request.method, path.name != nil) {
-        case ("GET", true): return request.isTrue("watch") && path.subresource == nil ? "watch" : "get"
+        case ("GET", true): return "get"
         case ("GET", false): return request.isTrue("watch") ? "watch" : "list"
         case ("POST", false): return "create"
         case ("POST", true) where path.subresource == "token": return "create"
