@@ -182,6 +182,10 @@ class Instance:
         self.wait_for("working", "kube-controller-manager",
                       lambda: self.get("/api/v1/namespaces/default/serviceaccounts/default"))
 
+    def down(self):
+        for name in reversed(ORDER):
+            self.stop(name)
+
     def etcd(self, method, path, body=None):
         request = urllib.request.Request(f"http://127.0.0.1:{self.facts['ports']['etcd']}{path}", method=method,
                                          data=json.dumps(body).encode() if body is not None else None)
@@ -204,11 +208,15 @@ def main():
     instance = Instance(options.programs, options.data_dir)
     if options.command == "start":
         instance.prepare(options.service_account)
-        instance.up()
+        try:
+            instance.up()
+        except BaseException:
+            # Half a cluster is of no use to anybody, and nobody would end it.
+            instance.down()
+            raise
         print(instance.file.read_text())
     elif options.command == "stop":
-        for name in reversed(ORDER):
-            instance.stop(name)
+        instance.down()
     elif options.command == "stop-api":
         instance.stop("kube-apiserver")
     else:

@@ -214,6 +214,8 @@ class Definitions(Conformance):
                 "array without items": schema({"type": "object", "properties": {"spec": {"type": "array"}}}),
                 "map without keys": schema({"type": "object", "properties": {"spec": {
                     "type": "array", "x-kubernetes-list-type": "map", "items": {"type": "object"}}}}),
+                "metadata with a description": schema({"type": "object", "properties": {"metadata": {
+                    "type": "object", "description": "The usual."}}}),
                 "default of another type": schema({"type": "object", "properties": {"spec": {
                     "type": "integer", "default": "x"}}}),
         }.items():

@@ -77,6 +77,16 @@ class Container:
         self.process.kill()
         self.process.wait(10)
 
+    def drain(self):
+        """As an eviction: the Pod says that it goes, the process is told, and the Pod ends with it."""
+        self.wanted = False
+        kubectl = self.cluster.kubectl
+        kubectl("delete", "pod", self.name, "--wait=false")
+        self.send(signal.SIGTERM)
+        code = self.process.wait(120)
+        kubectl("delete", "pod", self.name, "--force", "--grace-period=0")
+        return code
+
     def text(self):
         return (self.cluster.directory / "logs" / f"{self.name}.log").read_text(errors="replace")
 
@@ -108,6 +118,13 @@ class RealCluster(Cluster):
         self.starts.append((began, datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=10)))
         (self.directory / "kubeconfig").touch(mode=0o600)
         (self.directory / "kubeconfig").write_text(json.dumps(config))
+
+    def __enter__(self):
+        try:
+            return super().__enter__()
+        except BaseException:
+            self.stop()
+            raise
 
     def start(self):
         for part in ("logs", "api", "dumps"):
@@ -167,7 +184,8 @@ class RealCluster(Cluster):
             if container.is_alive:
                 container.send(signal.SIGCONT)
                 container.send(number)
-        end = time.monotonic() + 30
+        # Workers would serve until others had taken over; there are no others.
+        end = time.monotonic() + 10
         for container in self.containers.values():
             try:
                 container.process.wait(max(0.1, end - time.monotonic()))

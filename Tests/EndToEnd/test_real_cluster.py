@@ -107,6 +107,22 @@ class RealAPI(unittest.TestCase):
         self.audit(*MARKETS)
         self.assertEqual({name: container.starts for name, container in self.cluster.containers.items()}, starts)
 
+    def test_07_a_drained_worker_costs_no_query(self):
+        eventually("all books are there", self.cluster.all_ready, 60)
+        name = self.cluster.replicas("e2e-btcusdt")[0]["spec"]["workerName"]
+        path = "/get_asks?exchange=binance.com&market=BTCUSDT&limit_count=5"
+        with Load(self.cluster, path, rate=50, threads=2) as load:
+            eventually("answers come", lambda: load.answers > 50)
+            self.cluster.add("worker", 3)
+            code = self.cluster.containers[name].drain()
+            del self.cluster.containers[name]
+            eventually("its copies are elsewhere", lambda: all(
+                r["spec"]["workerName"] != name for r in self.cluster.items("depthcachereplicas")), 60)
+            seen = load.answers
+            eventually("answers go on", lambda: load.answers > seen + 50)
+        self.assertEqual((code, load.failures), (0, []))
+        eventually("all books are there", self.cluster.all_ready, 60)
+
 
 class TwoControllers(unittest.TestCase):
     """The leader dies while it places 200 caches."""

@@ -125,6 +125,14 @@ enum CustomTypes {
             throw SchemaError("\(path).schema.openAPIV3Schema", "schemas are required")
         }
         type.schema = try Schema(raw, path: "\(path).schema.openAPIV3Schema")
+        // Even a description counts: what metadata is, is not for a definition to say.
+        var metadata = raw.at("properties", "metadata")
+        metadata?["properties"] = nil
+        guard metadata == nil || metadata == ["type": "object"] else {
+            throw SchemaError(
+                "\(path).schema.openAPIV3Schema.properties[metadata]",
+                "must not specify anything other than name and generateName, but metadata is implicitly specified")
+        }
         type.hasStatus = version.at("subresources", "status") != nil
         if let scale = version.at("subresources", "scale") {
             type.scale = ScalePaths(

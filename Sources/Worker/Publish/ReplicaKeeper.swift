@@ -182,7 +182,8 @@ actor ReplicaKeeper {
         } else if let report = assignment.book.flatMap({ reports[$0] }) {
             status.phase = report.phase
             status.reason = report.reason
-            status.message = report.message
+            // Not an empty one: old API servers take an empty string for no string at all, and refuse the whole status.
+            status.message = report.message.isEmpty ? nil : report.message
             status.restarts = report.restarts
             status.lastAudit = report.lastAudit.map(ReplicaAudit.init)
             if report.phase == .synchronized, let standing = report.standings[assignment.depth] {
