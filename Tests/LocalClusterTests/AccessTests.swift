@@ -160,4 +160,28 @@ import Testing
         #expect(rest["items"]?.elements?.compactMap { $0.at("metadata", "name")?.text } == ["b", "c"])
         #expect(rest.at("metadata", "resourceVersion") == first.at("metadata", "resourceVersion"))
     }
+
+    @Test func `the removal of the last finalizer is told as a deletion and nothing else`() throws {
+        var object = fixture.configMap("a")
+        object.setMetadata("finalizers", ["example.com/hold"])
+        try fixture.call("POST", CoreFixture.configMaps, object)
+        try fixture.call("DELETE", CoreFixture.configMaps + "/a")
+        let list = try fixture.call("GET", CoreFixture.configMaps).body
+        let version = try #require(list.at("metadata", "resourceVersion")?.text)
+        let watch = try #require(try fixture.watch(CoreFixture.configMaps + "?resourceVersion=\(version)"))
+        let patch: JSONValue = ["metadata": ["finalizers": .null]]
+        try fixture.call("PATCH", CoreFixture.configMaps + "/a", patch, type: "application/merge-patch+json")
+        #expect(watch.summary == ["DELETED a"])
+    }
+
+    @Test func `a definition that describes metadata is refused`() throws {
+        var definition = CoreFixture.widgetDefinition
+        var version = try #require(definition.at("spec", "versions")?.elements?.first)
+        version["schema"]?["openAPIV3Schema"]?["properties"]?["metadata"] = [
+            "type": "object", "description": "The usual.",
+        ]
+        definition["spec"]?["versions"] = [version]
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        #expect(try fixture.call("POST", path, definition).code == 422)
+    }
 }

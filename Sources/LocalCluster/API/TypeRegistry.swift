@@ -131,7 +131,8 @@ enum CustomTypes {
         guard metadata == nil || metadata == ["type": "object"] else {
             throw SchemaError(
                 "\(path).schema.openAPIV3Schema.properties[metadata]",
-                "must not specify anything other than name and generateName, but metadata is implicitly specified")
+                "must not specify anything other than name and generateName, but metadata is implicitly specified"
+            )
         }
         type.hasStatus = version.at("subresources", "status") != nil
         if let scale = version.at("subresources", "scale") {
