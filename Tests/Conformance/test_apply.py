@@ -146,13 +146,14 @@ class Applies(Conformance):
 
     def test_status_is_applied_by_itself(self):
         self.made(self.apply_crate("spec-owner", {"color": "red"}))
-        made = self.made(self.apply_crate("status-owner", status={"replicas": 3, "conditions": [
-            {"type": "Ready", "status": "True"}]}))
+        ready, other = {"type": "Ready", "status": "True"}, {"type": "Other", "status": "True"}
+        made = self.made(self.apply_crate("status-owner", status={
+            "replicas": 3, "selector": "a=b", "conditions": [ready, other]}))
         self.assertEqual((made["status"]["replicas"], made["spec"]["color"]), (3, "red"))
-        made = self.made(self.apply_crate("status-owner", status={"replicas": 4}))
-        self.assertNotIn("conditions", made["status"])
+        made = self.made(self.apply_crate("status-owner", status={"replicas": 4, "conditions": [ready]}))
+        self.assertEqual(made["status"], {"replicas": 4, "conditions": [ready]})
         made = self.made(self.apply_crate("spec-owner", {"color": "red", "mode": "fast"}))
-        self.assertEqual(made["status"], {"replicas": 4})
+        self.assertEqual(made["status"], {"replicas": 4, "conditions": [ready]})
 
     def test_status_of_what_is_not_there(self):
         self.refused(self.apply_crate("one", status={"replicas": 1}), 404, "NotFound")
