@@ -17,13 +17,14 @@ enum APIRole: String, CaseIterable, Sendable {
         return Self.rules[self, default: []].contains { rule in
             rule.groups.contains(group) && rule.resources.contains(resource) && rule.verbs.contains(verb)
                 && (rule.namePrefix.isEmpty || name == nil || name?.hasPrefix(rule.namePrefix) ?? true)
+                && (rule.names.isEmpty || name.map(rule.names.contains) ?? (verb == "create"))
         }
     }
 
     /// The table's rules in the form of a Role's, as far as they can be said so: a prefix of names cannot.
     var policyRules: [PolicyRule] {
         Self.rules[self, default: []].filter(\.namePrefix.isEmpty).map {
-            PolicyRule(verbs: $0.verbs, groups: $0.groups, resources: $0.resources)
+            PolicyRule(verbs: $0.verbs, groups: $0.groups, resources: $0.resources, names: $0.names)
         }
     }
 
@@ -32,6 +33,8 @@ enum APIRole: String, CaseIterable, Sendable {
         var resources: [String]
         var verbs: [String]
         var namePrefix = ""
+        /// Of `create` the name is not known before.
+        var names: [String] = []
     }
 
     private static let read = ["get", "list", "watch"]
@@ -43,6 +46,9 @@ enum APIRole: String, CaseIterable, Sendable {
     private static let leases = Rule(
         groups: ["coordination.k8s.io"], resources: ["leases"], verbs: read + change)
 
+    private static let linkKey = Rule(
+        groups: [""], resources: ["secrets"], verbs: read, names: ["fathom-link"])
+
     private static let rules: [APIRole: [Rule]] = [
         .controller: [
             Rule(
@@ -53,6 +59,9 @@ enum APIRole: String, CaseIterable, Sendable {
                 ], verbs: all),
             Rule(groups: [""], resources: ["configmaps"], verbs: all),
             Rule(groups: [""], resources: ["secrets", "pods", "nodes", "namespaces"], verbs: read),
+            Rule(
+                groups: [""], resources: ["secrets"], verbs: ["create", "update", "patch"],
+                names: ["fathom-link"]),
             Rule(
                 groups: ["rbac.authorization.k8s.io"], resources: ["roles", "rolebindings"],
                 verbs: read + change),
@@ -68,6 +77,7 @@ enum APIRole: String, CaseIterable, Sendable {
             Rule(groups: [""], resources: ["configmaps", "pods", "nodes"], verbs: read),
             // By name only: a list would show every Secret, which RBAC cannot narrow by label.
             Rule(groups: [""], resources: ["secrets"], verbs: ["get"]),
+            linkKey,
             events, leases,
         ],
         .gateway: [
@@ -75,6 +85,7 @@ enum APIRole: String, CaseIterable, Sendable {
                 groups: ["fathom.dev"], resources: ["depthcaches", "depthcaches/scale"], verbs: read + change),
             Rule(groups: ["fathom.dev"], resources: ["depthcachereplicas"], verbs: read),
             Rule(groups: [""], resources: ["configmaps", "pods"], verbs: read),
+            linkKey,
             Rule(
                 groups: [""], resources: ["secrets"], verbs: ["create", "delete"],
                 namePrefix: "fathom-credentials-"),
