@@ -116,4 +116,6 @@ class Terminal:
             if time.monotonic() > end:
                 raise AssertionError(f"still runs after {deadline} s; shown was:\n{self.text[-3000:]}")
             time.sleep(0.02)
+        # What it wrote last is on its way yet.
+        self.reader.join(5)
         return self.code

@@ -12,7 +12,7 @@ import unittest
 import urllib.request
 from decimal import Decimal
 
-from fathom import BINARIES, EXCHANGE, Cluster, Load, children_of, eventually
+from fathom import BINARIES, EXCHANGE, ROOT, Cluster, Load, children_of, eventually
 from terminal import Terminal
 
 FATHOM = str(BINARIES / "fathom")
@@ -177,6 +177,22 @@ class Scripts(unittest.TestCase):
         status = json.loads(self.run_ok("status", "-o", "json"))
         self.assertEqual({member["status"] for member in status["members"]}, {"running"})
         self.assertGreaterEqual(status["depthcaches"]["fully_redundant"], 2)
+
+    def test_the_peers_own_command_line_shows_the_same(self):
+        try:
+            ubdcc = subprocess.run([ROOT / "hack" / "ubdcc.sh"], capture_output=True, text=True, check=True).stdout.strip()
+        except subprocess.CalledProcessError as error:
+            self.skipTest(f"ubdcc cannot be installed: {error.stderr[-300:]}")
+        with Terminal(FATHOM, "status", *self.here) as terminal:
+            self.assertEqual(terminal.wait(), 0)
+            own = terminal.text.splitlines()
+        theirs = subprocess.run([ubdcc, "status", "--port", str(self.cluster.gateway[1])], capture_output=True, text=True,
+                                timeout=30).stdout.splitlines()
+        # Its first row is whom it asked; behind it, every line is the same.
+        self.assertEqual(theirs[:2], own[:2])
+        self.assertEqual([line.rstrip() for line in theirs[3:]], [line.rstrip() for line in own[3:]])
+        self.assertIn("running", theirs[2])
+        self.assertIn("2 fully redundant", "\n".join(theirs))
 
     def test_credentials_are_read_from_standard_input_and_never_shown(self):
         self.addCleanup(lambda: [fathom("credentials", "remove", row["id"], *self.here) for row in json.loads(

@@ -129,6 +129,20 @@ struct AdministrationTests {
         }
     }
 
+    @Test func `a gateway tells where it listens, whatever its Pod lets one guess`() async throws {
+        try await GatewayScene.run(workers: []) { (scene) async throws in
+            var picture = ClusterPicture()
+            picture.pods = [
+                PodPicture(
+                    name: "gateway-0", uid: "g0", node: "n", role: .gateway, address: "127.0.0.1", port: 8080,
+                    isReady: true)
+            ]
+            await scene.directory.update(picture)
+            let cluster = try await scene.json("/get_cluster_info")
+            #expect(cluster.at("db", "pods", "g0", "API_PORT_REST") == 1)
+        }
+    }
+
     @Test func `while the Kubernetes API is away the last state is shown as such`() async throws {
         try await GatewayScene.run(workers: [.silent]) { (scene) async throws in
             scene.directory.setAPIState(.init(hasSynced: true, trouble: "connection refused"))

@@ -87,11 +87,13 @@ struct ClusterPages: Sendable {
     }
 
     private func record(_ pod: PodPicture, _ worker: WorkerPicture?, now: Double) -> JSONFragment {
+        // A Pod does not say where its program listens; of our own we know it.
+        let port = pod.uid == gateway.uid ? gateway.port : worker?.port ?? pod.port
         var members: [(String, JSONFragment)] = [
             ("NAME", JSONFragment(pod.name)), ("UID", JSONFragment(pod.uid)),
             ("NODE", JSONFragment(pod.node)),
             ("ROLE", JSONFragment(pod.role.rawValue)), ("IP", JSONFragment(worker?.address ?? pod.address)),
-            ("API_PORT_REST", JSONFragment(worker?.port ?? pod.port)),
+            ("API_PORT_REST", JSONFragment(port)),
             ("LAST_SEEN", JSONFragment(seconds: worker?.lastSeen ?? now)),
             ("STATUS", JSONFragment(pod.isReady ? "running" : "starting")),
         ]
