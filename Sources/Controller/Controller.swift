@@ -73,10 +73,10 @@ private struct Controller: Sendable {
 
     /// A standby is ready too: it is there to take over.
     private func reportHealth() async throws {
-        try await watch.waitUntilSynced()
+        let nothingYet = "nothing has been read from the Kubernetes API yet"
         while true {
-            health.setUnready("api", watch.problem)
-            try await Task.sleep(for: .seconds(1))
+            health.setUnready("api", watch.problem ?? (watch.isSynced ? nil : nothingYet))
+            try await Task.sleep(for: .milliseconds(250))
         }
     }
 

@@ -206,6 +206,7 @@ final class Worker: Sendable {
             await keeper.tick()
             board.nudge()
             health.setUnready("books", await keeper.unreadiness)
+            if !informer.isSynced, let problem = informer.state.problem { health.setUnready("api", problem) }
             let silent = loops.filter { $0.pulse.silence(now: $0.clock.now) > Self.loopPatience }
             health.setFailed(
                 "loops",

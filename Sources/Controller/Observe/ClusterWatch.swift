@@ -84,6 +84,9 @@ final class ClusterWatch: Sendable {
     /// An element after every change, and one a second.
     var changes: AsyncStream<Void> { wakeUps }
 
+    /// Whether all that has to be known was read once.
+    var isSynced: Bool { caches.isSynced && replicas.isSynced && leases.isSynced && pods.isSynced }
+
     /// Why something cannot be watched at the moment, or nil.
     var problem: String? {
         caches.state.problem ?? replicas.state.problem ?? leases.state.problem ?? pods.state.problem

@@ -58,7 +58,8 @@ actor Reconciler {
             }
             for item in rest { world.touch(item.uid) }
         }
-        report(outage ?? refusal)
+        // While a refused write still waits for its next turn, nothing works again.
+        if outage != nil || refusal != nil || waiting.isEmpty { report(outage ?? refusal) }
         return outage == nil
     }
 

@@ -75,7 +75,11 @@ struct ClusterWatcher: Sendable {
         let states = [caches.state, replicas.state, leases.state]
         let trouble = states.compactMap(\.problem).first
         directory.setAPIState(ClusterDirectory.APIState(hasSynced: hasSynced, trouble: trouble))
-        if hasSynced { health.setUnready("cluster", nil) }
+        if hasSynced {
+            health.setUnready("cluster", nil)
+        } else if let trouble {
+            health.setUnready("cluster", "the cluster's state cannot be read: \(trouble)")
+        }
     }
 
     private func readMarkets() {

@@ -75,8 +75,7 @@ enum APIRole: String, CaseIterable, Sendable {
                 groups: ["fathom.dev"], resources: ["depthcachereplicas/status"],
                 verbs: ["get", "update", "patch"]),
             Rule(groups: [""], resources: ["configmaps", "pods", "nodes"], verbs: read),
-            // By name only: a list would show every Secret, which RBAC cannot narrow by label.
-            Rule(groups: [""], resources: ["secrets"], verbs: ["get"]),
+            // Credentials by name only, through the Role that the controller keeps: RBAC cannot narrow a list by label.
             linkKey,
             events, leases,
         ],
