@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 import time
 import unittest
 
@@ -58,6 +59,22 @@ class RealAPI(unittest.TestCase):
         victim.wanted = True
         eventually("the worker is back", lambda: victim.is_alive, 10)
 
+    def test_03b_a_drained_worker_costs_no_query(self):
+        eventually("all books are there", self.cluster.all_ready, 60)
+        name = self.cluster.replicas("e2e-btcusdt")[0]["spec"]["workerName"]
+        path = "/get_asks?exchange=binance.com&market=BTCUSDT&limit_count=5"
+        with Load(self.cluster, path, rate=50, threads=2) as load:
+            eventually("answers come", lambda: load.answers > 50)
+            self.cluster.add("worker", 3)
+            code = self.cluster.containers[name].drain()
+            del self.cluster.containers[name]
+            eventually("its copies are elsewhere", lambda: all(
+                r["spec"]["workerName"] != name for r in self.cluster.items("depthcachereplicas")), 60)
+            seen = load.answers
+            eventually("answers go on", lambda: load.answers > seen + 50)
+        self.assertEqual((code, load.failures), (0, []))
+        eventually("all books are there", self.cluster.all_ready, 60)
+
     def test_04_the_api_server_is_away_for_a_minute(self):
         path = "/get_asks?exchange=binance.com&market=BTCUSDT&limit_count=5"
         with Load(self.cluster, path, rate=50, threads=2) as load:
@@ -107,22 +124,6 @@ class RealAPI(unittest.TestCase):
         self.audit(*MARKETS)
         self.assertEqual({name: container.starts for name, container in self.cluster.containers.items()}, starts)
 
-    def test_07_a_drained_worker_costs_no_query(self):
-        eventually("all books are there", self.cluster.all_ready, 60)
-        name = self.cluster.replicas("e2e-btcusdt")[0]["spec"]["workerName"]
-        path = "/get_asks?exchange=binance.com&market=BTCUSDT&limit_count=5"
-        with Load(self.cluster, path, rate=50, threads=2) as load:
-            eventually("answers come", lambda: load.answers > 50)
-            self.cluster.add("worker", 3)
-            code = self.cluster.containers[name].drain()
-            del self.cluster.containers[name]
-            eventually("its copies are elsewhere", lambda: all(
-                r["spec"]["workerName"] != name for r in self.cluster.items("depthcachereplicas")), 60)
-            seen = load.answers
-            eventually("answers go on", lambda: load.answers > seen + 50)
-        self.assertEqual((code, load.failures), (0, []))
-        eventually("all books are there", self.cluster.all_ready, 60)
-
 
 class TwoControllers(unittest.TestCase):
     """The leader dies while it places 200 caches."""
@@ -131,7 +132,9 @@ class TwoControllers(unittest.TestCase):
         with RealCluster(workers=3, controllers=2, simulator=("--symbols", 210, "--depth", 100)) as cluster:
             eventually("somebody leads", cluster.leader, 60)
             names = [f"SIM{number:04}USDT" for number in range(6, 206)]
-            cluster.apply(*[manifest(market, depth=50) for market in names])
+            # Placing follows at once: it is in the middle while kubectl still applies.
+            applying = threading.Thread(target=cluster.apply, args=[manifest(m, depth=50) for m in names])
+            applying.start()
             eventually("placing has begun", lambda: len(cluster.items("depthcachereplicas")) >= 20, 60, pause=0.01)
             first = cluster.leader()
             killed = time.monotonic()
@@ -139,6 +142,7 @@ class TwoControllers(unittest.TestCase):
             begun = len(cluster.items("depthcachereplicas"))
             eventually("the other one leads", lambda: cluster.leader() not in (first, ""), 30)
             takeover = time.monotonic() - killed
+            applying.join(120)
             eventually("all are served", cluster.all_ready, 240, pause=1)
             replicas = cluster.items("depthcachereplicas")
             caches = {cache["metadata"]["uid"]: cache["metadata"]["name"] for cache in cluster.items("depthcaches")}
