@@ -1,7 +1,7 @@
 /// Who a bearer token stands for, and what that role may do.
 ///
 /// The table follows the roles of the chart: what works here is allowed in a cluster, and what a cluster forbids fails
-/// here too.
+/// here too. What Role objects grant to the same user comes on top.
 enum APIRole: String, CaseIterable, Sendable {
     case admin
     case controller
