@@ -30,6 +30,12 @@ package struct ErrorID: RawRepresentable, Hashable, Sendable, CustomStringConver
     package static let credentialRefused = ErrorID("#1032")
     package static let missingCredentialID = ErrorID("#1033")
     package static let credentialNotFound = ErrorID("#1034")
+    /// `/v1`: there is no such path.
+    package static let unknownPath = ErrorID("#1040")
+    /// `/v1`: the path does not take this method.
+    package static let methodNotAllowed = ErrorID("#1041")
+    /// The request comes from a page or under a name that this gateway does not serve.
+    package static let forbidden = ErrorID("#1042")
     /// The cache is known and no replica is placed.
     package static let noReplicaPlaced = ErrorID("#4000")
     /// No worker of the cache could be reached.
@@ -38,6 +44,8 @@ package struct ErrorID: RawRepresentable, Hashable, Sendable, CustomStringConver
     package static let servedAfterFailover = ErrorID("#5001")
     /// A worker answered and no replica is synchronised.
     package static let notSynchronized = ErrorID("#6000")
+    /// `/v1`: no replica has come to the `min_update_id` that was asked for.
+    package static let behind = ErrorID("#6001")
     /// There is no such DepthCache.
     package static let notFound = ErrorID("#7000")
     /// The Kubernetes API is away; the payload is the last known state.

@@ -8,6 +8,8 @@ final class GatewayMetrics: Sendable {
     /// Requests that were refused before an endpoint saw them: unknown path, wrong method, foreign page.
     let rejected: Counter
     private let requests: [Counter]
+    /// Those to `/v1`, by resource and outcome.
+    private let v1Requests: [V1Resource: [RequestOutcome: Counter]]
     private let links: [LinkCondition: Gauge]
     private let linksByLoop = Guarded<[Int: [LinkCondition: Int]]>([:])
     let unreadable: Gauge
@@ -21,13 +23,19 @@ final class GatewayMetrics: Sendable {
         rejected = registry.counter(
             "fathom_gateway_rejected_total",
             help: "Requests with an unknown path or method, or from foreign pages.")
-        requests = Endpoint.allCases.flatMap { endpoint in
-            RequestOutcome.allCases.map { outcome in
-                registry.counter(
-                    "fathom_gateway_requests_total", help: "Requests by endpoint and outcome.",
-                    labels: ["endpoint": endpoint.event.lowercased(), "outcome": outcome.rawValue])
-            }
+        func counter(_ endpoint: String, _ outcome: RequestOutcome) -> Counter {
+            registry.counter(
+                "fathom_gateway_requests_total", help: "Requests by endpoint and outcome.",
+                labels: ["endpoint": endpoint, "outcome": outcome.rawValue])
         }
+        requests = Endpoint.allCases.flatMap { endpoint in
+            RequestOutcome.allCases.map { counter(endpoint.event.lowercased(), $0) }
+        }
+        v1Requests = Dictionary(
+            uniqueKeysWithValues: V1Resource.allCases.map { resource in
+                let counters = RequestOutcome.allCases.map { ($0, counter(resource.label, $0)) }
+                return (resource, Dictionary(uniqueKeysWithValues: counters))
+            })
         unreadable = registry.gauge(
             "fathom_gateway_unreadable_requests",
             help: "Requests since the start that could not be read and were refused or closed.")
@@ -52,6 +60,8 @@ final class GatewayMetrics: Sendable {
         }
         for (state, gauge) in links { gauge.set(sums[state] ?? 0) }
     }
+
+    func count(_ resource: V1Resource, _ outcome: RequestOutcome) { v1Requests[resource]?[outcome]?.add() }
 
     func count(_ endpoint: Endpoint, _ outcome: RequestOutcome) {
         guard let index = RequestOutcome.allCases.firstIndex(of: outcome) else { return }

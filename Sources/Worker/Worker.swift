@@ -79,10 +79,12 @@ final class Worker: Sendable {
         informer = Informer(
             DepthCacheReplica.self, client: client, namespace: configuration.namespace,
             selector: Selector(labels: [LabelKey.worker: configuration.uid]))
+        let counts = QueryCounts(metrics)
         links = LinkServer(
             identity: identity, keys: keys.keys,
             handler: LinkEndpoint(
-                books: BookEndpoint(directory: directory, clock: clock, metrics: metrics),
+                books: BookEndpoint(directory: directory, clock: clock, counts: counts),
+                bothSides: BooksEndpoint(directory: directory, clock: clock, counts: counts),
                 copies: CopyEndpoint(
                     incarnation: incarnation, directory: directory, clock: clock, metrics: metrics
                 ) { book in venues.first { $0.exchange.name == book.venue }?.source.isComing(book) ?? false },

@@ -8,6 +8,8 @@ import Transport
 
 /// What a scripted worker does with a query.
 enum LinkScript: Sendable {
+    /// Answers books queries, with the next list of outcomes each time and the last again and again.
+    case books([[BooksAnswer.Entry]])
     case answers(BookAnswer)
     case fails(String)
     case silent
@@ -19,6 +21,7 @@ enum LinkScript: Sendable {
 final class ScriptedLink: WorkerLink {
     var script: LinkScript
     var asked = 0
+    var lastBooks: BooksQuery?
     var auditAnswer: Result<AuditAnswer, WorkerLinkError> = .failure(
         WorkerLinkError(reason: "no answer in time"))
     init(_ script: LinkScript) { self.script = script }
@@ -47,6 +50,24 @@ final class ScriptedLink: WorkerLink {
         }
         completion(
             .success(BookAnswer.served(Array("{\"bids\":{\"covered_levels\":7}}".utf8)[...]).encoded()))
+    }
+
+    func askBooks(
+        _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void
+    ) {
+        asked += 1
+        switch script {
+        case .books(var answers):
+            guard let query = try? BooksQuery(decoding: query), let first = answers.first else { return }
+            if answers.count > 1 { answers.removeFirst() }
+            script = .books(answers)
+            lastBooks = query
+            // A worker answers as many as it was asked for.
+            let entries = query.markets.indices.map { first[min($0, first.count - 1)] }
+            completion(.success(BooksAnswer.encoded(entries)))
+        case .fails(let reason): completion(.failure(WorkerLinkError(reason: reason)))
+        default: break
+        }
     }
 
     func ask(
@@ -92,6 +113,15 @@ final class FakeStore: DepthCacheStore {
     func delete(_ cache: CachePicture) async throws(StoreError) {
         if let outage = state.withLock({ $0.outage }) { throw outage }
         state.withLock { $0.caches.removeAll { $0.uid == cache.uid } }
+    }
+
+    func setReplicas(_ count: Int, of cache: CachePicture) async throws(StoreError) -> CachePicture? {
+        if let outage = state.withLock({ $0.outage }) { throw outage }
+        return state.withLock { state in
+            guard let index = state.caches.firstIndex(where: { $0.uid == cache.uid }) else { return nil }
+            state.caches[index].replicas = count
+            return state.caches[index]
+        }
     }
 
     func find(_ key: MarketKey) async throws(StoreError) -> CachePicture? {
@@ -170,14 +200,15 @@ struct GatewayScene {
 
     /// Sends a request and waits for its answer.
     func send(
-        _ target: String, method: String = "GET", body: String = "", fetchSite: String? = nil
+        _ target: String, method: String = "GET", body: String = "", fetchSite: String? = nil,
+        ifNoneMatch: String? = nil
     ) async throws -> GatewayReply {
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false).map(
             String.init)
         let query = Array((parts.count > 1 ? parts[1] : "").utf8)
         let request = GatewayRequest(
             method: method, path: parts[0], query: QueryString(query), rawQuery: query, host: "localhost:1",
-            body: Array(body.utf8))
+            ifNoneMatch: ifNoneMatch, body: Array(body.utf8))
         return await withCheckedContinuation { continuation in
             Task {
                 await dispatcher.handle(request, origin: nil, fetchSite: fetchSite) {
@@ -190,6 +221,20 @@ struct GatewayScene {
     /// The answer as JSON.
     func json(_ target: String, method: String = "GET", body: String = "") async throws -> JSONValue {
         try JSONValue(parsing: try await send(target, method: method, body: body).body)
+    }
+
+    /// Lets a worker keep one more market of binance.com.
+    func addMarket(_ market: String, on worker: Int) async {
+        var picture = directory.table.picture
+        picture.caches.append(
+            CachePicture(
+                name: market, uid: market, exchange: "binance.com", market: market,
+                created: 10 + Double(picture.caches.count)))
+        picture.replicas.append(
+            ReplicaPicture(
+                name: "\(market)-\(worker)", cacheUID: market, workerUID: "w\(worker)",
+                workerName: "worker-\(worker)", isSynchronized: true, incarnation: "i\(worker)"))
+        await directory.update(picture)
     }
 
     /// Waits until the dispatcher has so many queries under way.
@@ -210,6 +255,10 @@ extension Dispatcher {
     func change(_ worker: Int, to script: LinkScript) {
         (links["w\(worker)"] as? ScriptedLink)?.script = script
     }
+
+    func lastBooks(_ worker: Int) -> BooksQuery? { (links["w\(worker)"] as? ScriptedLink)?.lastBooks }
+
+    func resetAsked(_ worker: Int) { (links["w\(worker)"] as? ScriptedLink)?.asked = 0 }
 
     func asked(_ worker: Int) -> Int { (links["w\(worker)"] as? ScriptedLink)?.asked ?? 0 }
 }

@@ -57,6 +57,50 @@ struct LinkPayloadTests {
         }
     }
 
+    static let booksQueries: [BooksQuery] = [
+        BooksQuery(markets: [MarketQuery(exchange: "binance.com", market: "BTCUSDT")]),
+        BooksQuery(
+            limit: .max, threshold: .quote(mantissa: 7, scale: -3), leastID: .max,
+            markets: [
+                MarketQuery(exchange: "", market: ""), MarketQuery(exchange: "x", market: "币安人生USDT"),
+            ]),
+    ]
+    static let booksAnswers: [[BooksAnswer.Entry]] = [
+        [.served(BookMark(updateID: .max, coveredLevels: 7), ArraySlice(#"{"a":1}"#.utf8))],
+        [.notHere, .behind(-1), .notSynchronized(reason: "Gap"), .behind(.max)], [],
+    ]
+
+    @Test(arguments: booksQueries)
+    func `a query for many books survives the way, whole or not at all`(_ query: BooksQuery) throws {
+        let bytes = query.encoded()
+        #expect(try BooksQuery(decoding: bytes) == query)
+        for count in 0..<bytes.count {
+            #expect(throws: LinkPayloadError.self) { try BooksQuery(decoding: Array(bytes.prefix(count))) }
+        }
+        #expect(throws: LinkPayloadError.self) { try BooksQuery(decoding: bytes + [0]) }
+    }
+
+    @Test(arguments: booksAnswers)
+    func `an answer of many books survives the way back, whole or not at all`(_ answer: [BooksAnswer.Entry])
+        throws
+    {
+        let bytes = BooksAnswer.encoded(answer)
+        #expect(try BooksAnswer.entries(decoding: bytes) == answer)
+        for count in 0..<bytes.count {
+            #expect(throws: LinkPayloadError.self) {
+                try BooksAnswer.entries(decoding: Array(bytes.prefix(count)))
+            }
+        }
+        #expect(throws: LinkPayloadError.self) { try BooksAnswer.entries(decoding: bytes + [0]) }
+    }
+
+    @Test func `a query for no book or too many is refused`() {
+        #expect(throws: LinkPayloadError.self) { try BooksQuery(decoding: BooksQuery(markets: []).encoded()) }
+        var bytes = BooksQuery(markets: []).encoded()
+        bytes.replaceSubrange((bytes.count - 2)..., with: [0xFF, 0xFF])
+        #expect(throws: LinkPayloadError.self) { try BooksQuery(decoding: bytes) }
+    }
+
     @Test func `another version is refused by name`() {
         var bytes = BookAnswer.notHere.encoded()
         bytes[0] = 2

@@ -78,7 +78,7 @@ final class Rig: Sendable {
             directory: directory, metrics: metrics, clock: clock, linger: linger,
             announce: announce)
         self.keeper = keeper
-        endpoint = BookEndpoint(directory: directory, clock: clock, metrics: metrics)
+        endpoint = BookEndpoint(directory: directory, clock: clock, counts: QueryCounts(metrics))
         self.desk = Task { await desk.run() }
         listener = Task { [board] in
             for await _ in board.signal {

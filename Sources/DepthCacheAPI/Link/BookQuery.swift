@@ -42,15 +42,7 @@ package struct BookQuery: Equatable, Sendable {
         bytes.append(side.rawValue)
         bytes.append(limitCount == nil ? 0 : 1)
         bytes.appendLittleEndian(limitCount ?? 0)
-        switch threshold {
-        case .none: bytes.append(0)
-        case .unlimited: bytes.append(1)
-        case .bestOnly: bytes.append(2)
-        case .quote(let mantissa, let scale):
-            bytes.append(3)
-            bytes.appendLittleEndian(mantissa)
-            bytes.appendLittleEndian(scale)
-        }
+        threshold.encode(into: &bytes)
         bytes.appendText(exchange, atMost: LinkPayload.longestName)
         bytes.appendText(market, atMost: LinkPayload.longestName)
     }
@@ -75,18 +67,7 @@ package struct BookQuery: Equatable, Sendable {
         guard hasLimit == 1 || (hasLimit == 0 && limit == 0) else {
             throw LinkPayloadError("expected limit flag 0 or 1, was \(hasLimit) with limit \(limit)")
         }
-        let threshold: VolumeThreshold
-        switch try reader.byte("threshold kind") {
-        case 0: threshold = .none
-        case 1: threshold = .unlimited
-        case 2: threshold = .bestOnly
-        case 3:
-            let mantissa = try reader.integer(UInt128.self, "threshold mantissa")
-            let scale = try reader.integer(Int16.self, "threshold scale")
-            guard mantissa > 0 else { throw LinkPayloadError("expected a threshold above 0") }
-            threshold = .quote(mantissa: mantissa, scale: scale)
-        case let kind: throw LinkPayloadError("expected threshold kind 0 to 3, was \(kind)")
-        }
+        let threshold = try VolumeThreshold(reading: &reader)
         let exchange = try reader.text("exchange", atMost: LinkPayload.longestName)
         let market = try reader.text("market", atMost: LinkPayload.longestName)
         try reader.end()
@@ -97,6 +78,32 @@ package struct BookQuery: Equatable, Sendable {
 }
 
 extension VolumeThreshold {
+    func encode(into bytes: inout [UInt8]) {
+        switch self {
+        case .none: bytes.append(0)
+        case .unlimited: bytes.append(1)
+        case .bestOnly: bytes.append(2)
+        case .quote(let mantissa, let scale):
+            bytes.append(3)
+            bytes.appendLittleEndian(mantissa)
+            bytes.appendLittleEndian(scale)
+        }
+    }
+
+    init(reading reader: inout PayloadReader) throws(LinkPayloadError) {
+        switch try reader.byte("threshold kind") {
+        case 0: self = .none
+        case 1: self = .unlimited
+        case 2: self = .bestOnly
+        case 3:
+            let mantissa = try reader.integer(UInt128.self, "threshold mantissa")
+            let scale = try reader.integer(Int16.self, "threshold scale")
+            guard mantissa > 0 else { throw LinkPayloadError("expected a threshold above 0") }
+            self = .quote(mantissa: mantissa, scale: scale)
+        case let kind: throw LinkPayloadError("expected threshold kind 0 to 3, was \(kind)")
+        }
+    }
+
     /// The bound in units of 10^-scale, rounded down; sums of that scale are compared with it exactly.
     ///
     /// A bound that no 128-bit sum can cross is `Int128.max`; for `none` there is no bound.

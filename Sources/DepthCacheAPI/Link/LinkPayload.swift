@@ -14,6 +14,9 @@ package enum LinkMessageKind {
     /// Asks what the replicas of a worker cost it.
     package static let loadQuery: UInt8 = 28
     package static let loadReport: UInt8 = 29
+    /// Asks for both sides of one or many books.
+    package static let booksQuery: UInt8 = 32
+    package static let booksAnswer: UInt8 = 33
 }
 
 /// Why a link payload could not be read.
@@ -85,6 +88,15 @@ struct PayloadReader {
         guard version == LinkPayload.version else {
             throw LinkPayloadError("expected version \(LinkPayload.version), was \(version)")
         }
+    }
+
+    /// So many bytes as they are.
+    mutating func bytes(_ count: Int, _ field: StaticString) throws(LinkPayloadError) -> ArraySlice<UInt8> {
+        guard count <= bytes.count - position else {
+            throw LinkPayloadError("expected \(field) of \(count) bytes, was \(bytes.count - position)")
+        }
+        defer { position += count }
+        return bytes[position..<position + count]
     }
 
     func end() throws(LinkPayloadError) {

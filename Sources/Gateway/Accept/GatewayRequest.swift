@@ -7,6 +7,7 @@ struct GatewayRequest: Sendable {
     var query: QueryString
     var rawQuery: [UInt8]
     var host: String?
+    var ifNoneMatch: String?
     var body: [UInt8] = []
     var start = ContinuousClock.now
 

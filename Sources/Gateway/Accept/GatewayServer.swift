@@ -12,8 +12,9 @@ final class GatewayServer: HTTPRequestHandler {
 
     func handle(_ request: HTTPServerRequest, _ reply: HTTPReply) {
         let send: @Sendable (GatewayReply) -> Void = { answer in
-            guard answer.status != 200 else { return reply.sendJSON(answer.body) }
-            var headers = [HTTPHeader("content-type", "application/json")]
+            guard answer.status != 200 || !answer.headers.isEmpty else { return reply.sendJSON(answer.body) }
+            var headers = answer.headers
+            if !answer.body.isEmpty { headers.append(HTTPHeader("content-type", answer.contentType)) }
             if let allow = answer.allow { headers.append(HTTPHeader("allow", allow)) }
             reply.send(status: answer.status, headers: headers, body: answer.body)
         }
@@ -23,7 +24,7 @@ final class GatewayServer: HTTPRequestHandler {
         let rawQuery = Array(request.rawQuery)
         let accepted = GatewayRequest(
             method: request.method, path: request.path, query: QueryString(rawQuery), rawQuery: rawQuery,
-            host: request.header("host"), body: request.body)
+            host: request.header("host"), ifNoneMatch: request.header("if-none-match"), body: request.body)
         let origin = request.header("origin")
         let fetchSite = request.header("sec-fetch-site")
         dispatcher.assumeIsolated {

@@ -23,6 +23,21 @@ struct QueryString: Sendable {
         return found.map(decoded)
     }
 
+    /// All parameters, decoded, in the order in which they were sent.
+    var all: [(name: String, value: String)] {
+        bytes.split(separator: UInt8(ascii: "&")).map { pair in
+            let end = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
+            let value = pair.index(end, offsetBy: 1, limitedBy: pair.endIndex) ?? pair.endIndex
+            return (decoded(pair.startIndex..<end), decoded(value..<pair.endIndex))
+        }
+    }
+
+    /// One segment of a path, where `+` is itself.
+    static func decodedSegment(_ text: Substring) -> String {
+        let bytes = text.utf8.flatMap { $0 == UInt8(ascii: "+") ? Array("%2B".utf8) : [$0] }
+        return QueryString(bytes).decoded(0..<bytes.count)
+    }
+
     private func matches(_ range: Range<Int>, _ name: StaticString) -> Bool {
         name.withUTF8Buffer { wanted in
             guard range.count >= wanted.count else { return false }

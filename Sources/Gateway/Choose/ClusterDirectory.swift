@@ -80,6 +80,24 @@ actor ClusterDirectory {
         return table.routes[key]
     }
 
+    /// Looks many up, with one question to the API for all that the table has not.
+    func lookUp(_ keys: [MarketKey]) async -> [Result<MarketRoute?, StoreError>] {
+        await withTaskGroup(of: (Int, Result<MarketRoute?, StoreError>).self) { group in
+            for (index, key) in keys.enumerated() {
+                group.addTask {
+                    do throws(StoreError) {
+                        return (index, .success(try await self.lookUp(key)))
+                    } catch {
+                        return (index, .failure(error))
+                    }
+                }
+            }
+            var found = keys.map { _ in Result<MarketRoute?, StoreError>.success(nil) }
+            for await (index, result) in group { found[index] = result }
+            return found
+        }
+    }
+
     /// One question at a time, at most ten in a second.
     private func look() async {
         while !wanted.isEmpty {

@@ -19,8 +19,17 @@ struct CachePicture: Sendable, Equatable {
     var refreshInterval: Int?
     /// Unix seconds.
     var created = 0.0
+    var depth = 0
+    var standing = Standing()
     /// The controller places nothing for it: its spec is invalid.
     var isHeld = false
+
+    /// What the controller says in the condition `Ready`.
+    struct Standing: Sendable, Equatable {
+        var isReady = false
+        var reason = ""
+        var message = ""
+    }
 }
 
 /// A DepthCacheReplica.

@@ -6,6 +6,8 @@ protocol DepthCacheStore: Sendable {
     func create(_ spec: DepthCacheSpec) async throws(StoreError) -> CachePicture
     /// Deletes exactly this object; one that is gone already is no error.
     func delete(_ cache: CachePicture) async throws(StoreError)
+    /// Changes how many copies are wanted; nil if the object is gone.
+    func setReplicas(_ count: Int, of cache: CachePicture) async throws(StoreError) -> CachePicture?
     /// The object that a gateway would have created for the market.
     func find(_ key: MarketKey) async throws(StoreError) -> CachePicture?
     func list() async throws(StoreError) -> [CachePicture]

@@ -19,6 +19,19 @@ struct KubernetesDepthCacheStore: DepthCacheStore {
         }
     }
 
+    func setReplicas(_ count: Int, of cache: CachePicture) async throws(StoreError) -> CachePicture? {
+        // The uid makes the API refuse the change of another object that has got the name.
+        let patch: JSONValue = [
+            "metadata": ["uid": .string(cache.uid)], "spec": ["replicas": .int(Int64(count))],
+        ]
+        let changed = try await call { () -> DepthCache? in
+            do { return try await client.patch(DepthCache.self, cache.name, .merge, patch) } catch let error
+                as APIError where error.code == 404 || error.code == 409
+            { return nil }
+        }
+        return changed.map { CachePicture($0) }
+    }
+
     func find(_ key: MarketKey) async throws(StoreError) -> CachePicture? {
         let name = ObjectNames.depthCache(exchange: key.exchange, market: key.market)
         let cache = try await call { try await client.find(DepthCache.self, name) }
@@ -53,11 +66,20 @@ extension CachePicture {
             updateInterval: cache.spec.updateIntervalMilliseconds,
             refreshInterval: cache.spec.refreshIntervalSeconds,
             created: Double(cache.metadata.creationTimestamp?.secondsSinceEpoch ?? 0),
+            depth: cache.spec.depth,
+            standing: CachePicture.Standing(cache.status?.conditions?[ConditionType.ready]),
             isHeld: Self.isHeld(cache.status?.conditions?[ConditionType.ready]))
     }
 
     private static func isHeld(_ ready: Condition?) -> Bool {
         guard let ready, ready.status == .no else { return false }
         return [Reason.invalidSpec.rawValue, Reason.unknownExchange.rawValue].contains(ready.reason)
+    }
+}
+
+extension CachePicture.Standing {
+    init(_ ready: Condition?) {
+        self.init(
+            isReady: ready?.status == .yes, reason: ready?.reason ?? "", message: ready?.message ?? "")
     }
 }

@@ -6,6 +6,8 @@ final class RoutingTable: Sendable {
     let picture: ClusterPicture
     let routes: [MarketKey: MarketRoute]
     let workers: [String: WorkerPicture]
+    /// All routes, that of the oldest cache first.
+    let ordered: [MarketRoute]
 
     static let empty = RoutingTable(ClusterPicture())
 
@@ -15,6 +17,7 @@ final class RoutingTable: Sendable {
         let workers = Dictionary(picture.workers.map { ($0.uid, $0) }) { first, _ in first }
         let replicas = Dictionary(grouping: picture.replicas, by: \.cacheUID)
         var routes: [MarketKey: MarketRoute] = [:]
+        var ordered: [MarketRoute] = []
         // As the controller decides: the oldest of one market wins, unless it is held.
         let caches = picture.caches.sorted {
             ($0.isHeld ? 1 : 0, $0.created, $0.uid) < ($1.isHeld ? 1 : 0, $1.created, $1.uid)
@@ -25,10 +28,13 @@ final class RoutingTable: Sendable {
             let placed = (replicas[cache.uid] ?? []).sorted { $0.name < $1.name }.map { replica in
                 ReplicaRoute(replica: replica, worker: workers[replica.workerUID])
             }
-            routes[key] = MarketRoute(
+            let route = MarketRoute(
                 cache: cache, replicas: placed, rotation: previous?.routes[key]?.rotation ?? Rotation())
+            routes[key] = route
+            ordered.append(route)
         }
         self.routes = routes
+        self.ordered = ordered
         self.workers = workers
     }
 
@@ -43,6 +49,11 @@ final class MarketRoute: Sendable {
     let cache: CachePicture
     let replicas: [ReplicaRoute]
     fileprivate let rotation: Rotation
+
+    /// One that no table has: a cache as the API has just told it.
+    convenience init(_ cache: CachePicture, replicas: [ReplicaRoute] = []) {
+        self.init(cache: cache, replicas: replicas, rotation: Rotation())
+    }
 
     fileprivate init(cache: CachePicture, replicas: [ReplicaRoute], rotation: Rotation) {
         self.rotation = rotation

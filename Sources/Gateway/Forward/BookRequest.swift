@@ -8,6 +8,9 @@ protocol WorkerLink: AnyObject {
     /// Sends a book query; the completion is called once, on the loop, with the answer's payload or a reason.
     func ask(
         _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
+    /// Sends a `BooksQuery`, in the same way.
+    func askBooks(
+        _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
     /// Sends an `MarketQuery`, in the same way.
     func audit(
         _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
@@ -35,7 +38,9 @@ struct RoutedReplicas {
 
 /// What became of a forwarded query.
 enum BookOutcome {
-    case served(ArraySlice<UInt8>, by: Int, after: [ReplicaFailure])
+    case served(ArraySlice<UInt8>, BookMark?, by: Int, after: [ReplicaFailure])
+    /// All that could be asked stand before the id that was asked for, the latest of them here.
+    case behind(Int64)
     case outOfSync(reason: String)
     case unreachable([ReplicaFailure])
     case badRequest(parameter: String, message: String)
@@ -50,12 +55,14 @@ final class BookRequest {
     static let doubtAfter = Duration.milliseconds(600)
     /// How long links that are just being made are waited for when there is nothing else.
     static let connectPatience = Duration.seconds(1)
+    /// How long a copy that stands before the wanted id is waited for.
+    static let catchUpPatience = Duration.seconds(1)
     /// How long a copy that was moved is waited for to show up elsewhere.
     static let moveSightPatience = Duration.seconds(1)
 
     /// All that were found, also those that a later look at the routes has brought.
     private var replicas: [ReplicaRoute]
-    private let payload: [UInt8]
+    private let question: BookQuestion
     private var links: [(any WorkerLink)?]
     private let look: () -> RoutedReplicas?
     /// Since when it is known that the routes are behind: a copy that was said to run is not there.
@@ -67,17 +74,20 @@ final class BookRequest {
     private var lastAsked: ContinuousClock.Instant
     private var failures: [ReplicaFailure] = []
     private var reasons: [String] = []
+    /// Those that were in sync but stood before the wanted id; asked again until they have caught up.
+    private var behind: [Int] = []
+    private var latest: Int64?
     /// Told what became of it, and which replicas the outcome's numbers mean.
     private var completion: ((BookOutcome, [ReplicaRoute]) -> Void)?
 
     /// `look` reads the routes of the market once more.
     init(
-        route: MarketRoute, payload: [UInt8], links: [(any WorkerLink)?], deadline: Duration,
+        route: MarketRoute, question: BookQuestion, links: [(any WorkerLink)?], deadline: Duration,
         now: ContinuousClock.Instant, look: @escaping () -> RoutedReplicas? = { nil },
         completion: @escaping (BookOutcome, [ReplicaRoute]) -> Void
     ) {
         replicas = route.replicas
-        self.payload = payload
+        self.question = question
         self.links = links
         self.look = look
         self.completion = completion
@@ -103,6 +113,7 @@ final class BookRequest {
         if let position = waiting.firstIndex(where: { isReachable($0) }) {
             ask(waiting.remove(at: position), now)
         } else if asked.isEmpty {
+            guard behind.isEmpty || now - start >= Self.catchUpPatience else { return }
             let mayConnect =
                 now - start < Self.connectPatience && waiting.contains { links[$0]?.condition == .connecting }
             if !mayConnect { lookAgain(now) }
@@ -130,6 +141,10 @@ final class BookRequest {
     func check(_ now: ContinuousClock.Instant) {
         guard !isDone else { return }
         guard now < deadline else { return conclude() }
+        if asked.isEmpty, !behind.isEmpty, now - start < Self.catchUpPatience {
+            waiting += behind
+            behind = []
+        }
         guard let latest = asked.last else { return advance(now) }
         let isDoubtful = now - lastAsked >= Self.doubtAfter || links[latest]?.condition == .suspect
         guard isDoubtful, waiting.contains(where: { links[$0]?.condition == .up }) else { return }
@@ -140,7 +155,8 @@ final class BookRequest {
     private func ask(_ index: Int, _ now: ContinuousClock.Instant) {
         asked.append(index)
         lastAsked = now
-        links[index]?.ask(payload, timeout: deadline - now) { [self] in finish(index, $0) }
+        guard let link = links[index] else { return }
+        question.ask(link, timeout: deadline - now) { [self] in finish(index, $0) }
     }
 
     private func finish(_ index: Int, _ result: Result<[UInt8], WorkerLinkError>) {
@@ -150,9 +166,13 @@ final class BookRequest {
         case .failure(let error): note(index, error.reason)
         case .success(let bytes):
             do {
-                switch try BookAnswer(decoding: bytes) {
-                case .served(let json):
-                    return end(.served(json, by: index, after: failures.filter { $0.index != index }))
+                switch try question.read(bytes) {
+                case .served(let json, let mark):
+                    let failed = failures.filter { $0.index != index }
+                    return end(.served(json, mark, by: index, after: failed))
+                case .behind(let id):
+                    behind.append(index)
+                    latest = max(latest ?? id, id)
                 case .badRequest(let parameter, let message):
                     return end(.badRequest(parameter: parameter, message: message))
                 case .notSynchronized(let reason):
@@ -180,6 +200,7 @@ final class BookRequest {
     }
 
     private func conclude() {
+        if let latest { return end(.behind(latest)) }
         for index in replicas.indices where !failures.contains(where: { $0.index == index }) {
             note(
                 index,

@@ -38,7 +38,11 @@ actor Dispatcher {
         _ request: GatewayRequest, origin: String?, fetchSite: String?,
         reply: @escaping @Sendable (GatewayReply) -> Void
     ) {
-        guard let endpoint = Endpoint(path: request.path) else { return reject(.notFound, reply) }
+        guard let endpoint = Endpoint(path: request.path) else {
+            guard V1Path.isOwn(request.path) else { return reject(.notFound, reply) }
+            let source = RequestSource(host: request.host, origin: origin, fetchSite: fetchSite)
+            return handleV1(request, from: source, reply)
+        }
         guard endpoint.methods.contains(request.method) else {
             return reject(.methodNotAllowed(endpoint.methods), reply)
         }
@@ -126,20 +130,30 @@ extension Dispatcher {
         query.exchange = route.cache.exchange
         query.market = route.cache.market
         let shown = "DepthCache '\(query.market)' for '\(query.exchange)'"
-        let key = MarketKey(exchange: query.exchange, market: query.market)
+        ask(route, .side(query.encoded()), since: request.start) { [self] outcome, replicas in
+            answer(outcome, replicas, shown, request, endpoint, reply)
+        }
+    }
+
+    /// Asks the copies of one market until one has answered or the time is up.
+    func ask(
+        _ route: MarketRoute, _ question: BookQuestion, since start: ContinuousClock.Instant,
+        completion: @escaping (BookOutcome, [ReplicaRoute]) -> Void
+    ) {
+        let key = MarketKey(exchange: route.cache.exchange, market: route.cache.market)
         let look = { [self] () -> RoutedReplicas? in
             service.directory.table.routes[key].map { route in
                 RoutedReplicas(replicas: route.replicas, links: route.replicas.map { links[$0.workerUID] })
             }
         }
         let book = BookRequest(
-            route: route, payload: query.encoded(), links: route.replicas.map { links[$0.workerUID] },
-            deadline: service.requestDeadline, now: request.start, look: look
+            route: route, question: question, links: route.replicas.map { links[$0.workerUID] },
+            deadline: service.requestDeadline, now: start, look: look
         ) { [self] outcome, replicas in
-            service.metrics.latency.observe(ContinuousClock.now - request.start)
-            answer(outcome, replicas, shown, request, endpoint, reply)
+            service.metrics.latency.observe(ContinuousClock.now - start)
+            completion(outcome, replicas)
         }
-        book.advance(request.start)
+        book.advance(start)
         guard !book.isDone else { return }
         inFlight.append(book)
     }
@@ -150,7 +164,7 @@ extension Dispatcher {
     ) {
         let event = endpoint.event
         switch outcome {
-        case .served(let json, let index, let failures):
+        case .served(let json, _, let index, let failures):
             service.metrics.count(endpoint, failures.isEmpty ? .ok : .failover)
             var extra: Members = []
             if request.wantsDebug {
@@ -162,6 +176,9 @@ extension Dispatcher {
                 extra.append(("error", JSONFragment(Self.failoverText(failures, replicas))))
             }
             reply(GatewayReply(body: Envelope.splice(extra, into: json)))
+        case .behind(let id):
+            let text = "\(shown) stands at update id \(id)"
+            finish(request, endpoint, .outOfSync, Envelope.error(.behind, event, text), reply)
         case .outOfSync(let reason):
             let message = "\(shown) is out of sync! \(reason)"
             finish(request, endpoint, .outOfSync, Envelope.error(.notSynchronized, event, message), reply)

@@ -54,6 +54,10 @@ final class WorkerLinkClient: WorkerLink {
         ask(LinkMessageKind.bookQuery, LinkMessageKind.bookAnswer, query, timeout, completion)
     }
 
+    func askBooks(_ query: [UInt8], timeout: Duration, completion: @escaping AwaitedAnswers.Completion) {
+        ask(LinkMessageKind.booksQuery, LinkMessageKind.booksAnswer, query, timeout, completion)
+    }
+
     func audit(_ query: [UInt8], timeout: Duration, completion: @escaping AwaitedAnswers.Completion) {
         ask(LinkMessageKind.auditQuery, LinkMessageKind.auditAnswer, query, timeout, completion)
     }

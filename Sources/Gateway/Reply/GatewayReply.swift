@@ -1,9 +1,14 @@
+internal import Transport
+
 /// A finished answer, before it becomes HTTP.
 struct GatewayReply: Sendable, Equatable {
     var status = 200
     var body: [UInt8]
     /// The methods that would have been allowed, for 405.
     var allow: String?
+    var contentType = "application/json"
+    /// Besides type and length.
+    var headers: [HTTPHeader] = []
 
     static let notFound = GatewayReply(status: 404, body: Array(#"{"detail":"Not Found"}"#.utf8))
 
@@ -22,5 +27,5 @@ struct GatewayReply: Sendable, Equatable {
 enum RequestOutcome: String, CaseIterable, Sendable {
     case ok, failover, outOfSync = "out_of_sync", unreachable, notFound = "not_found", badRequest =
         "bad_request"
-    case unplaced, apiAway = "api_away", refused
+    case unplaced, apiAway = "api_away", refused, unavailable
 }

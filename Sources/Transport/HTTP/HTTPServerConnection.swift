@@ -258,10 +258,14 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         guard let answer = current(number), !answer.hasBegun else { return }
         var bytes = Self.head(
             status: status, headers: headers, keepsAlive: answer.keepsAlive, extra: 160 + body.count)
-        bytes.append(contentsOf: "content-length: ".utf8)
-        Self.append(body.count, to: &bytes)
-        bytes.append(contentsOf: "\r\n\r\n".utf8)
-        if !answer.isHead { bytes.append(contentsOf: body) }
+        // These have no body, and a length would be read as that of the answer to a plain GET.
+        if HTTPStatus.hasBody(status) {
+            bytes.append(contentsOf: "content-length: ".utf8)
+            Self.append(body.count, to: &bytes)
+            bytes.append(contentsOf: "\r\n".utf8)
+        }
+        bytes.append(contentsOf: "\r\n".utf8)
+        if HTTPStatus.hasBody(status), !answer.isHead { bytes.append(contentsOf: body) }
         channel?.writeNow(bytes)
         finish(answer)
     }
@@ -332,7 +336,7 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         bytes.reserveCapacity(extra)
         bytes.append(
             contentsOf: status == 200
-                ? "HTTP/1.1 200 OK\r\n".utf8 : "HTTP/1.1 \(status) \(reason(status))\r\n".utf8)
+                ? "HTTP/1.1 200 OK\r\n".utf8 : "HTTP/1.1 \(status) \(HTTPStatus.reason(status))\r\n".utf8)
         for header in headers {
             bytes.append(contentsOf: header.name.utf8)
             bytes.append(contentsOf: ": ".utf8)
@@ -346,19 +350,6 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     private static func append(_ number: Int, to bytes: inout [UInt8]) {
         if number >= 10 { append(number / 10, to: &bytes) }
         bytes.append(UInt8(0x30 + number % 10))
-    }
-
-    private static func reason(_ status: Int) -> String {
-        let reasons = [
-            201: "Created", 202: "Accepted", 204: "No Content", 304: "Not Modified", 400: "Bad Request",
-            401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-            408: "Request Timeout",
-            409: "Conflict", 410: "Gone", 411: "Length Required", 413: "Content Too Large",
-            415: "Unsupported Media Type", 418: "I'm a teapot", 422: "Unprocessable Content",
-            429: "Too Many Requests", 431: "Request Header Fields Too Large", 500: "Internal Server Error",
-            503: "Service Unavailable", 504: "Gateway Timeout",
-        ]
-        return reasons[status] ?? "Status"
     }
 
     // MARK: The end

@@ -7,28 +7,17 @@ import Transport
 final class BookEndpoint: LinkRequestHandler {
     private let directory: BookDirectory
     private let clock: WorkerClock
-    private let served: Counter
-    private let notSynchronized: Counter
-    private let notHere: Counter
-    private let bad: Counter
+    private let counts: QueryCounts
 
-    init(directory: BookDirectory, clock: WorkerClock, metrics: MetricRegistry) {
+    init(directory: BookDirectory, clock: WorkerClock, counts: QueryCounts) {
         self.directory = directory
         self.clock = clock
-        func counter(_ outcome: String) -> Counter {
-            metrics.counter(
-                "fathom_worker_link_requests_total", help: "Queries over links, by outcome",
-                labels: ["outcome": outcome])
-        }
-        served = counter("served")
-        notSynchronized = counter("not_synchronized")
-        notHere = counter("not_here")
-        bad = counter("bad_request")
+        self.counts = counts
     }
 
     func handle(_ request: LinkRequest, _ reply: LinkReply) {
         guard request.kind == LinkMessageKind.bookQuery else {
-            bad.add()
+            counts.bad.add()
             let answer = BookAnswer.badRequest(
                 parameter: "kind", message: "expected \(LinkMessageKind.bookQuery), was \(request.kind)")
             return reply.send(kind: LinkMessageKind.bookAnswer, payload: answer.encoded())
@@ -43,34 +32,65 @@ final class BookEndpoint: LinkRequestHandler {
         do {
             query = try BookQuery(decoding: payload)
         } catch {
-            bad.add()
+            counts.bad.add()
             return BookAnswer.badRequest(parameter: "query", message: "\(error)").encode(into: &bytes)
         }
         let books = directory.books(exchange: query.exchange, market: query.market)
         guard !books.isEmpty else {
-            notHere.add()
+            counts.notHere.add()
             return BookAnswer.notHere.encode(into: &bytes)
         }
         var reason = ""
         for book in books {
-            guard let problem = render(book, query, into: &bytes) else { return served.add() }
+            guard let problem = render(book, query, into: &bytes) else { return counts.served.add() }
             if reason.isEmpty { reason = problem }
         }
-        notSynchronized.add()
+        counts.notSynchronized.add()
         BookAnswer.notSynchronized(reason: reason).encode(into: &bytes)
     }
 
     /// Appends the book's answer; or nothing, and returns why it cannot be believed.
     private func render(_ book: KeptBook, _ query: BookQuery, into bytes: inout [UInt8]) -> String? {
-        let now = clock.now
-        let (problem, rendered): (String?, [UInt8]) = book.state.withLock { [bytes = consume bytes] state in
+        book.read(now: clock.now, into: &bytes) { BookJSON.append($0, query, to: &$1) }
+    }
+}
+
+/// How queries over links have ended.
+struct QueryCounts: Sendable {
+    let served: Counter
+    let notSynchronized: Counter
+    let notHere: Counter
+    /// In sync, but before the id that was asked for.
+    let behind: Counter
+    let bad: Counter
+
+    init(_ metrics: MetricRegistry) {
+        func counter(_ outcome: String) -> Counter {
+            metrics.counter(
+                "fathom_worker_link_requests_total", help: "Queries over links, by outcome",
+                labels: ["outcome": outcome])
+        }
+        served = counter("served")
+        notSynchronized = counter("not_synchronized")
+        notHere = counter("not_here")
+        behind = counter("behind")
+        bad = counter("bad_request")
+    }
+}
+
+extension KeptBook {
+    /// Lets `body` read the book under its lock and append to `bytes`; or returns why the book cannot be believed.
+    func read(
+        now: Duration, into bytes: inout [UInt8], _ body: (borrowing OrderBook, inout [UInt8]) -> Void
+    ) -> String? {
+        let (problem, rendered): (String?, [UInt8]) = state.withLock { [bytes = consume bytes] state in
             var out = bytes
             guard state.trust.isBelievable(now: now) else {
                 let words = state.note.map { "\($0.reason): \($0.message)" }
                 let own = state.book.reason.map(\.rawValue)
                 return (words ?? own ?? Reason.loopStalled.rawValue, out)
             }
-            let isDone: Void? = state.book.readIfSynchronized { BookJSON.append($0, query, to: &out) }
+            let isDone: Void? = state.book.readIfSynchronized { body($0, &out) }
             if isDone != nil { return (nil, out) }
             let own = state.book.reason.map(\.rawValue) ?? Reason.awaitingSnapshot.rawValue
             return (state.note.map { "\($0.reason): \($0.message)" } ?? own, out)
@@ -96,7 +116,7 @@ enum BookJSON {
         _ query: BookQuery, to bytes: inout [UInt8]
     ) {
         let limit = query.limitCount.map { Int(clamping: $0) }
-        let selection = side.select(limit: limit, threshold: threshold(query.threshold))
+        let selection = side.select(limit: limit, threshold: query.threshold.quote)
         bytes.reserveCapacity(bytes.count + 260 + selection.count * 40)
         text(opening, &bytes)
         side.appendJSON(selection, as: .compatible, to: &bytes)
@@ -125,10 +145,12 @@ enum BookJSON {
     private static func text(_ text: StaticString, _ bytes: inout [UInt8]) {
         text.withUTF8Buffer { unsafe bytes.append(contentsOf: $0) }
     }
+}
 
-    /// The link's threshold as the book takes it.
-    private static func threshold(_ threshold: VolumeThreshold) -> QuoteThreshold? {
-        switch threshold {
+extension VolumeThreshold {
+    /// As the book takes it.
+    var quote: QuoteThreshold? {
+        switch self {
         case .none: nil
         case .unlimited: .unlimited
         case .bestOnly: .bestOnly

@@ -116,6 +116,7 @@ final class CopyEndpoint: LinkRequestHandler {
 /// Hands what comes over the worker's links to whoever answers it.
 final class LinkEndpoint: LinkRequestHandler {
     private let books: BookEndpoint
+    private let bothSides: BooksEndpoint
     private let copies: CopyEndpoint
     private let audits: AuditEndpoint
     private let infos: InfoEndpoint
@@ -123,11 +124,13 @@ final class LinkEndpoint: LinkRequestHandler {
     private let loads: @Sendable () -> LoadReport
 
     init(
-        books: BookEndpoint, copies: CopyEndpoint, audits: AuditEndpoint, infos: InfoEndpoint,
+        books: BookEndpoint, bothSides: BooksEndpoint, copies: CopyEndpoint, audits: AuditEndpoint,
+        infos: InfoEndpoint,
         weights: WeightEndpoint, loads: @escaping @Sendable () -> LoadReport
     ) {
         self.loads = loads
         self.books = books
+        self.bothSides = bothSides
         self.copies = copies
         self.audits = audits
         self.infos = infos
@@ -136,6 +139,7 @@ final class LinkEndpoint: LinkRequestHandler {
 
     func handle(_ request: LinkRequest, _ reply: LinkReply) {
         switch request.kind {
+        case LinkMessageKind.booksQuery: bothSides.handle(request, reply)
         case LinkMessageKind.bookCopyRequest: copies.handle(request, reply)
         case LinkMessageKind.auditQuery: audits.handle(request, reply)
         case LinkMessageKind.weightGrant: weights.handle(request, reply)

@@ -1,0 +1,207 @@
+internal import DepthCacheAPI
+internal import Transport
+
+/// `GET /v1/books`: many books in one call.
+extension Dispatcher {
+    /// Levels of one side that one call may ask for, over all its markets.
+    static let mostLevels = 200_000
+
+    func getBooks(_ request: GatewayRequest, _ values: V1Values, _ reply: @escaping V1Reply) throws(Problem) {
+        let names = values.texts("markets") ?? []
+        let isAll = names.count == 1 && names[0].asciiLowercased == "all"
+        let wanted = values.text("exchange")
+        let limit = Int(values.whole("limit") ?? 1)
+        if !isAll, wanted == nil {
+            throw Problem.missing(
+                "exchange", expected: "the exchange of these markets, or markets=all", .badQueryParameter)
+        }
+        let api = service.directory.apiState
+        if isAll, !api.hasSynced { throw .unread(api) }
+        guard !isAll else {
+            let key = wanted?.asciiUppercased
+            let routes = service.directory.table.ordered.filter {
+                key == nil || $0.cache.exchange.asciiUppercased == key
+            }
+            try Self.check(limit, markets: routes.count)
+            return answer(routes, limit, values, request, [], reply)
+        }
+        try Self.check(limit, markets: names.count)
+        let exchange = wanted ?? ""
+        let keys = names.map { MarketKey(exchange: exchange, market: $0) }
+        let table = service.directory.table
+        let known = keys.compactMap { table.routes[$0] }
+        guard known.count < keys.count else { return answer(known, limit, values, request, [], reply) }
+        Task {
+            var routes: [MarketRoute] = []
+            var problems: [JSONFragment] = []
+            let found = await service.directory.lookUp(keys)
+            for (name, result) in zip(names, found) {
+                switch result {
+                case .success(let route?): routes.append(route)
+                case .success(nil):
+                    problems.append(Self.problem(.notFound(exchange, name), exchange, name))
+                case .failure(let error):
+                    let problem = Problem(error, what: "\(name) of \(exchange) is not known here")
+                    problems.append(Self.problem(problem, exchange, name))
+                }
+            }
+            answer(routes, limit, values, request, problems, reply)
+        }
+    }
+
+    private static func check(_ limit: Int, markets: Int) throws(Problem) {
+        guard limit * markets > mostLevels else { return }
+        throw Problem.parameter(
+            "limit", expected: "at most \(mostLevels / markets) levels for \(markets) markets",
+            was: "\(limit)", .badQueryParameter)
+    }
+
+    private func answer(
+        _ routes: [MarketRoute], _ limit: Int, _ values: V1Values, _ request: GatewayRequest,
+        _ problems: [JSONFragment], _ reply: @escaping V1Reply
+    ) {
+        let query = BooksQuery(limit: UInt32(clamping: limit), threshold: values.threshold, markets: [])
+        gather(routes, query, since: request.start) { results in
+            var problems = problems
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(64 + results.count * (320 + limit * 64))
+            bytes.append(raw: "{\"books\":[")
+            let empty = bytes.count
+            for (route, result) in zip(routes, results) {
+                switch result {
+                case .success(let book):
+                    if bytes.count > empty { bytes.append(UInt8(ascii: ",")) }
+                    bytes.append(book)
+                case .failure(let problem):
+                    problems.append(Self.problem(problem, route.cache.exchange, route.cache.market))
+                }
+            }
+            bytes.append(raw: "],\"problems\":")
+            bytes.append(contentsOf: JSONFragment(problems).bytes)
+            bytes.append(UInt8(ascii: "}"))
+            reply(GatewayReply(body: bytes, headers: [HTTPHeader("cache-control", "no-store")]))
+        }
+    }
+
+    private static func problem(_ problem: Problem, _ exchange: String, _ market: String) -> JSONFragment {
+        problem.fragment([("exchange", JSONFragment(exchange)), ("market", JSONFragment(market))])
+    }
+
+    /// Asks each worker once for all that it is to answer; what fails there gets a query of its own, with failover.
+    private func gather(
+        _ routes: [MarketRoute], _ query: BooksQuery, since start: ContinuousClock.Instant,
+        completion: @escaping ([Result<ServedBook, Problem>]) -> Void
+    ) {
+        let gathering = BooksGathering(count: routes.count, completion: completion)
+        let alone = { [self] (index: Int) in
+            var query = query
+            query.markets = [routes[index].query]
+            askBook(routes[index], query, since: start) { gathering.take($0, at: index) }
+        }
+        var byWorker: [String: [Int]] = [:]
+        var rest: [Int] = []
+        for (index, route) in routes.enumerated() {
+            if let worker = firstChoice(route) {
+                byWorker[worker.workerUID, default: []].append(index)
+            } else {
+                rest.append(index)
+            }
+        }
+        let most = BooksGathering.marketsPerQuery(limit: Int(query.limit))
+        for (uid, indices) in byWorker {
+            guard let link = links[uid], let name = service.directory.table.workers[uid]?.name else {
+                rest += indices
+                continue
+            }
+            for first in stride(from: 0, to: indices.count, by: most) {
+                let part = Array(indices[first..<min(first + most, indices.count)])
+                var query = query
+                query.markets = part.map { routes[$0].query }
+                link.askBooks(query.encoded(), timeout: BookRequest.doubtAfter) { result in
+                    let answered = gathering.take(result, at: part, from: name)
+                    for index in part where !answered.contains(index) { alone(index) }
+                }
+            }
+        }
+        for index in rest { alone(index) }
+        gathering.endIfDone()
+    }
+
+    /// The copy whose turn it is among those that seem well.
+    private func firstChoice(_ route: MarketRoute) -> ReplicaRoute? {
+        let count = route.replicas.count
+        guard count > 0 else { return nil }
+        let turn = Int(UInt(bitPattern: route.nextTurn()) % UInt(count))
+        for offset in 0..<count {
+            let replica = route.replicas[(turn + offset) % count]
+            if replica.isRunning, links[replica.workerUID]?.condition == .up { return replica }
+        }
+        return nil
+    }
+}
+
+/// The answers for many books as they come in; bound to its loop.
+private final class BooksGathering {
+    /// So many levels of both sides stay well below the largest payload of a link.
+    private static let levelsPerAnswer = 80_000
+    private var results: [Result<ServedBook, Problem>?]
+    private var awaited: Int
+    private var completion: (([Result<ServedBook, Problem>]) -> Void)?
+
+    init(count: Int, completion: @escaping ([Result<ServedBook, Problem>]) -> Void) {
+        results = Array(repeating: nil, count: count)
+        awaited = count
+        self.completion = completion
+    }
+
+    static func marketsPerQuery(limit: Int) -> Int {
+        max(1, min(BooksQuery.mostMarkets, levelsPerAnswer / max(1, 2 * limit)))
+    }
+
+    func take(_ result: Result<ServedBook, Problem>, at index: Int) {
+        guard results[index] == nil else { return }
+        results[index] = result
+        awaited -= 1
+        endIfDone()
+    }
+
+    /// Takes what a worker has served, and returns for which of `indices` it has.
+    func take(_ result: Result<[UInt8], WorkerLinkError>, at indices: [Int], from worker: String) -> Set<Int>
+    {
+        guard case .success(let bytes) = result, let entries = try? BooksAnswer.entries(decoding: bytes),
+            entries.count == indices.count
+        else { return [] }
+        var served: Set<Int> = []
+        for (index, entry) in zip(indices, entries) {
+            guard case .served(let mark, let json) = entry else { continue }
+            served.insert(index)
+            take(.success(ServedBook(json: json, mark: mark, worker: worker)), at: index)
+        }
+        return served
+    }
+
+    func endIfDone() {
+        guard awaited == 0, let completion else { return }
+        self.completion = nil
+        completion(results.compactMap(\.self))
+    }
+}
+
+extension MarketRoute {
+    /// How workers are asked for it.
+    var query: MarketQuery { MarketQuery(exchange: cache.exchange, market: cache.market) }
+}
+
+extension [UInt8] {
+    /// A book and who served it, spliced before its last brace.
+    fileprivate mutating func append(_ book: ServedBook) {
+        append(contentsOf: book.json.dropLast())
+        append(raw: ",\"worker\":")
+        append(json: book.worker)
+        if let failover = book.failover {
+            append(raw: ",\"failover\":")
+            append(json: failover)
+        }
+        append(UInt8(ascii: "}"))
+    }
+}
