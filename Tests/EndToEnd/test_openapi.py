@@ -1,6 +1,7 @@
 """The OpenAPI document against the running gateway: schemathesis sends what the document allows and what it forbids."""
 
 import pathlib
+import re
 import subprocess
 import unittest
 
@@ -32,8 +33,8 @@ class Document(unittest.TestCase):
              "--suppress-health-check", "all", "--request-timeout", "15"],
             capture_output=True, text=True, timeout=900, cwd=self.cluster.directory)
         self.assertEqual(done.returncode, 0, done.stdout[-20_000:] + done.stderr[-2000:])
-        self.assertIn("No issues found", done.stdout)
-        print(done.stdout[-1500:])
+        tested = int(re.search(r"Tested: (\d+)", done.stdout)[1])
+        self.assertGreaterEqual(tested, 8, done.stdout)
         self.assertEqual(self.cluster.get("/test")["result"], "OK")
 
 

@@ -82,7 +82,7 @@ struct V1BookTests {
         ("/v1/books/binance.org/BTCUSDT", "exchange"), ("/v1/books/binance.com/", "market"),
         ("/v1/books/binance.com/\(String(repeating: "x", count: 65))", "market"),
         ("/v1/books", "markets"), ("/v1/books?markets=", "markets"), ("/v1/books?markets=a,,b", "markets"),
-        ("/v1/books?markets=BTCUSDT", "exchange"), ("/v1/books?markets=all&exchange=x", "exchange"),
+        ("/v1/books?markets=all&exchange=x", "exchange"),
         ("/v1/books?markets=all&limit=0", "limit"),
         ("/v1/books?markets=all&min_update_id=3", "min_update_id"),
         ("/v1/depthcaches?limit=3", "limit"), ("/v1/cluster?x=1", "x"),
@@ -191,6 +191,15 @@ struct V1BookTests {
             #expect(Set(problems.map { $0["error_id"]?.text }) == ["#6000", "#7000"])
             // One question for both markets, and one more for the market that has failed.
             #expect(await scene.dispatcher.asked(0) == 2)
+        }
+    }
+
+    @Test func `without an exchange a market is sought on all of them`() async throws {
+        try await GatewayScene.run(workers: [.books([[Self.served(7)]])]) { (scene) async throws in
+            let reply = try await scene.send("/v1/books?markets=none,btcusdt")
+            let body = try JSONValue(parsing: reply.body)
+            #expect(body["books"]?.elements?.count == 1)
+            #expect(body["problems"]?.elements?.map { $0["market"]?.text } == ["none"])
         }
     }
 

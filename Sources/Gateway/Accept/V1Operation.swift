@@ -57,9 +57,9 @@ struct V1Operation: Sendable {
             parameters: [
                 V1Parameter(
                     name: "markets", place: .query, kind: .markets, isRequired: true,
-                    about: "`all`, or markets of `exchange` with commas between them",
+                    about: "`all`, or markets with commas between them",
                     example: ["BTCUSDT", "ETHUSDT"]),
-                optionalExchange("Needed unless `markets` is `all`; with `all`: only this exchange"),
+                optionalExchange("Only books of this exchange"),
                 limit("1"), threshold,
             ],
             answers: [

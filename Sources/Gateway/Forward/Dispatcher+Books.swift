@@ -11,12 +11,8 @@ extension Dispatcher {
         let isAll = names.count == 1 && names[0].asciiLowercased == "all"
         let wanted = values.text("exchange")
         let limit = Int(values.whole("limit") ?? 1)
-        if !isAll, wanted == nil {
-            throw Problem.missing(
-                "exchange", expected: "the exchange of these markets, or markets=all", .badQueryParameter)
-        }
         let api = service.directory.apiState
-        if isAll, !api.hasSynced { throw .unread(api) }
+        if isAll || wanted == nil, !api.hasSynced { throw .unread(api) }
         guard !isAll else {
             let key = wanted?.asciiUppercased
             let routes = service.directory.table.ordered.filter {
@@ -25,8 +21,12 @@ extension Dispatcher {
             try Self.check(limit, markets: routes.count)
             return answer(routes, limit, values, request, [], reply)
         }
+        guard let exchange = wanted else {
+            let (routes, problems) = service.directory.table.everywhere(names)
+            try Self.check(limit, markets: routes.count)
+            return answer(routes, limit, values, request, problems, reply)
+        }
         try Self.check(limit, markets: names.count)
-        let exchange = wanted ?? ""
         let keys = names.map { MarketKey(exchange: exchange, market: $0) }
         let table = service.directory.table
         let known = keys.compactMap { table.routes[$0] }
@@ -184,6 +184,21 @@ private final class BooksGathering {
         guard awaited == 0, let completion else { return }
         self.completion = nil
         completion(results.compactMap(\.self))
+    }
+}
+
+extension RoutingTable {
+    /// The books of these markets on whatever exchange, and a problem for each market that has none.
+    fileprivate func everywhere(_ names: [String]) -> ([MarketRoute], [JSONFragment]) {
+        let routes = Dictionary(grouping: ordered, by: { $0.cache.market.asciiUppercased })
+        var problems: [JSONFragment] = []
+        let found = names.flatMap { (name) -> [MarketRoute] in
+            if let found = routes[name.asciiUppercased] { return found }
+            let problem = Problem(status: 404, id: .notFound, detail: "There is no DepthCache for \(name)")
+            problems.append(problem.fragment([("market", JSONFragment(name))]))
+            return []
+        }
+        return (found, problems)
     }
 }
 

@@ -15,9 +15,8 @@ enum OpenAPISchemas {
     private static let textOrNull: JSONValue = ["type": ["string", "null"]]
     private static let decimal: JSONValue = ["type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$"]
     private static let level: JSONValue = [
-        "description": "Price and quantity, as the exchange sent them", "type": "array",
-        "prefixItems": [decimal, decimal],
-        "items": false, "minItems": 2, "maxItems": 2,
+        "description": "Price and quantity, as the exchange sent them", "type": "array", "items": decimal,
+        "minItems": 2, "maxItems": 2,
     ]
 
     private static let coverage: JSONValue = object([
