@@ -222,7 +222,8 @@ import Testing
         ("GET", "/api/v1/nothing", nil as String?, 404), ("GET", "/api/v1/pods", "wrong", 401),
         ("GET", "/api/v1/namespaces/default/secrets", "worker", 403),
         ("PUT", "/api/v1/namespaces/default/configmaps", nil, 405),
-        ("GET", "/api/v1/namespaces/default/secrets/x", "worker", 404),
+        ("GET", "/api/v1/namespaces/default/secrets/x", "worker", 403),
+        ("GET", "/api/v1/namespaces/default/secrets/fathom-link", "worker", 404),
         ("DELETE", "/api/v1/namespaces/default/secrets/x", "gateway", 403),
         ("GET", "/api/v1/configmaps?fieldSelector=data.x%3D1", nil, 400),
     ])

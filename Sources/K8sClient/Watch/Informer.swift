@@ -63,36 +63,41 @@ package final class Informer<Object: KubernetesResource>: Sendable {
     /// Lists and watches until the task is cancelled.
     package func run() async {
         var state = WatchState.mustList
-        var backoff = settings.backoff
+        var patience = WatchPatience(settings.backoff)
         while !Task.isCancelled {
             let started = ContinuousClock.now
             do {
                 switch state {
                 case .mustList, .listing:
                     state = try await list()
+                    patience.wentWell(hadLived: false)
                 case .mustWatch(let version), .watching(let version):
                     state = .mustWatch(resourceVersion: version)
                     try await watch(&state)
                     state = state.after(.closed)
                     // A watch that ends in order goes on where it ended, so it has no gap. A server that closes at once must
                     // not make us spin.
-                    if started.duration(to: .now) < .seconds(1) {
+                    if started.duration(to: .now) < WatchPatience.life {
                         noteProblem(nil, isLive: false)
-                        try await Task.sleep(for: backoff.next())
+                        try await Task.sleep(for: patience.closedAtOnce())
                         continue
                     }
+                    patience.wentWell(hadLived: true)
                 }
-                backoff.reset()
             } catch {
                 if Task.isCancelled { break }
                 let failure = APIError.wrapping(error)
                 let code = (failure as? APIError)?.code ?? 0
-                let isFirst = backoff.failures == 0
+                let hadLived =
+                    if case .watching = state { started.duration(to: .now) >= WatchPatience.life } else {
+                        false
+                    }
                 state = state.after(.failed(code: code))
+                let delay = patience.failed(
+                    code: code, hadLived: hadLived, retryAfter: (failure as? APIError)?.retryAfter ?? .zero)
                 // A version that the API refuses again and again (a restored database, say) will not become right.
-                if backoff.failures >= 3, !Self.isTransport(failure) { state = .mustList }
-                let delay = max(backoff.next(), (failure as? APIError)?.retryAfter ?? .zero)
-                if code == 410 && isFirst {
+                if patience.failures > 3, !Self.isTransport(failure) { state = .mustList }
+                guard let delay else {
                     noteProblem(nil, isLive: false)
                     continue
                 }
