@@ -16,7 +16,8 @@ run: setup ## Set up, build and start the local cluster (ARGS=--simulate works o
 	@swift build -c release --product exchange-simulator
 	@exec .build/release/fathom up $(ARGS)
 
-test: setup ## Set up, build and run every test
+test: ## Set up, build and run every test
+	@hack/setup.sh tests
 	@hack/test.sh $(TEST_ARGS)
 
 setup: ## Install what is missing (as root), or print the command that does

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that Fathom needs. Without root it prints the one command that does.
+# Installs the Debian packages that Fathom needs, with the argument `tests` those of its tests too. Without root it prints the one
+# command that does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,6 +16,10 @@ fi
 
 packages=(libcurl4-openssl-dev libwebsockets-dev libyaml-dev libssl-dev libsqlite3-dev pkg-config
     ca-certificates curl procps python3-venv)
+# The peer's dashboard is driven in a browser; one that is there already will do.
+if [ "${1:-}" = tests ] && ! command -v chromium chromium-browser google-chrome >/dev/null; then
+    packages+=(chromium fonts-dejavu-core)
+fi
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

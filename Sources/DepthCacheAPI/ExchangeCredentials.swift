@@ -1,3 +1,4 @@
+import FoundationEssentials
 package import K8sClient
 
 /// What Secrets with credentials of an exchange look like, and what is told about them.
@@ -27,6 +28,41 @@ package enum ExchangeCredentials {
             }
         }
         return nil
+    }
+
+    // MARK: Secrets that Fathom makes itself
+
+    /// What their names begin with; a random UUID follows.
+    package static let namePrefix = "fathom-credentials-"
+
+    /// A Secret under a name that no other has.
+    package static func secret(group: String, key: String, secret: String) -> Secret {
+        Secret(
+            metadata: ObjectMeta(
+                name: namePrefix + UUID().uuidString.lowercased(), labels: [LabelKey.accountGroup: group]),
+            type: secretType, data: [keyName: Data(key.utf8), secretName: Data(secret.utf8)])
+    }
+
+    /// Whether Fathom gave this name: nothing else may be deleted by it.
+    package static func isOwn(name: String) -> Bool {
+        let id = name.dropFirst(namePrefix.count)
+        return name.hasPrefix(namePrefix) && id == id.lowercased() && UUID(uuidString: String(id)) != nil
+    }
+
+    // MARK: What is told
+
+    /// The entry of a Secret in the masked list.
+    package static func entry(of secret: Secret, workers: [String] = [], fault: String? = nil) -> JSONValue {
+        var entry: JSONValue = [
+            "id": .string(secret.metadata.name ?? ""),
+            "account_group": .string(secret.metadata.labels[LabelKey.accountGroup] ?? ""),
+            "api_key_preview": .string(
+                secret.text(keyName).flatMap(APIKey.init).map { preview($0.headerValue) } ?? ""),
+            "added_timestamp": .int(secret.metadata.creationTimestamp?.secondsSinceEpoch ?? 0),
+            "assigned_dcns": .array(workers.map { .string($0) }),
+        ]
+        if let fault { entry["problem"] = .string(fault) }
+        return entry
     }
 
     /// Enough of a key to tell it from others, and never its length.

@@ -24,7 +24,8 @@ package func runGateway(_ configuration: GatewayConfiguration) async throws {
     }
     let runtime = try GatewayRuntime(
         configuration, directory: directory, markets: markets, health: health,
-        links: LinkSettings(identity: identity, keys: keys.keys))
+        links: LinkSettings(identity: identity, keys: keys.keys),
+        credentialStore: configuration.credentialEndpoints ? KubernetesCredentialStore(client: client) : nil)
     log.info(
         "Serving", ["host": configuration.host, "port": "\(runtime.port)", "namespace": client.namespace])
     configuration.onListening?(runtime.port, runtime.healthPort)

@@ -16,6 +16,8 @@ package struct GatewayConfiguration: Sendable {
     package var loopCount = 1
     /// Other values of `Host` that are accepted while listening on loopback.
     package var allowedHosts: [String] = []
+    /// Whether credentials of exchanges can be added and removed.
+    package var credentialEndpoints = false
     package var maximumHeaderBytes = 128 * 1024
     package var maximumBodyBytes = 4 * 1024 * 1024
 

@@ -18,7 +18,7 @@ final class GatewayRuntime: Sendable {
 
     init(
         _ configuration: GatewayConfiguration, directory: ClusterDirectory, markets: Guarded<MarketDirectory>,
-        health: Health, links: LinkSettings
+        health: Health, links: LinkSettings, credentialStore: (any CredentialStore)? = nil
     ) throws {
         let registry = MetricRegistry()
         let metrics = GatewayMetrics(registry)
@@ -32,6 +32,7 @@ final class GatewayRuntime: Sendable {
                 listeningOn: configuration.host, allowedHosts: configuration.allowedHosts),
             metrics: metrics, requestDeadline: configuration.requestDeadline,
             namespace: configuration.namespace,
+            credentials: credentialStore.map { CredentialAdministration(directory: directory, store: $0) },
             wallClock: { Double(MicroTimestamp.now.microsecondsSinceEpoch) / 1e6 })
         var loops: [(loop: EventLoop, dispatcher: Dispatcher)] = []
         for index in 0..<max(1, configuration.loopCount) {

@@ -19,6 +19,8 @@ package struct UpConfiguration: Sendable {
     package var exchangesFile: String?
     /// Where the key of the links is kept instead of a file in the data directory.
     package var linkKeySecret: String?
+    /// Whether the gateway adds and removes credentials; nil: if it listens on loopback.
+    package var credentialEndpoints: Bool?
     package var simulatorArguments: [String] = []
     /// The program to start children with; the running one unless a test says otherwise.
     package var executable: String?
@@ -28,6 +30,11 @@ package struct UpConfiguration: Sendable {
     package var drainDeadline: Duration = .seconds(30)
 
     package init() {}
+
+    /// Whether the gateway adds and removes credentials: nobody else's business than this machine's, unless told otherwise.
+    var hasCredentialEndpoints: Bool {
+        credentialEndpoints ?? (host == "localhost" || host == "::1" || host.hasPrefix("127."))
+    }
 }
 
 /// Why the local cluster could not be started or kept; the message is for the person at the terminal.

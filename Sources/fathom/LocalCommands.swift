@@ -47,6 +47,11 @@ enum UpCommand: Command {
             .value(
                 "link-key-secret", "name", .name(limit: 253),
                 help: "Keep the key of the link in this Secret, as in a cluster; otherwise in a file."),
+            .value(
+                "credential-endpoints", "on|off", .choice(["on", "off"]),
+                help:
+                    "Whether /add_credentials and /remove_credentials do anything; otherwise only while listening on loopback."
+            ),
             .toggle("simulate", help: "Use the built-in exchange simulator instead of Binance."),
             .value(
                 "simulator-arg", "argument", isRepeatable: true,
@@ -83,6 +88,7 @@ enum UpCommand: Command {
         configuration.simulatorArguments = arguments.strings("simulator-arg")
         configuration.exchangesFile = arguments.string("exchanges")
         configuration.linkKeySecret = arguments.string("link-key-secret")
+        configuration.credentialEndpoints = arguments.string("credential-endpoints").map { $0 == "on" }
         try await runUp(configuration)
     }
 }

@@ -160,6 +160,9 @@ enum GatewayCommand: Command {
                 "allowed-host", "name", .address, isRepeatable: true,
                 help: "A further name that requests may give as Host while listening on loopback."),
             .value(
+                "credential-endpoints", "on|off", .choice(["on", "off"]), default: "off",
+                help: "Whether /add_credentials and /remove_credentials do anything."),
+            .value(
                 "drain-seconds", "s", .integer(0...86_400), default: "10",
                 help: "How long to serve on after SIGTERM, until clients have found other gateways."),
         ] + SharedFlags.identity("gateway") + SharedFlags.cluster + SharedFlags.exchanges
@@ -180,6 +183,7 @@ enum GatewayCommand: Command {
         configuration.healthPort = arguments.integer("health-port")
         configuration.loopCount = arguments.integer("threads") ?? configuration.loopCount
         configuration.allowedHosts = arguments.strings("allowed-host")
+        configuration.credentialEndpoints = arguments.string("credential-endpoints") == "on"
         configuration.kubeconfig = arguments.string("kubeconfig")
         configuration.linkKeyFile = arguments.string("link-key-file")
         configuration.linkKeySecret = arguments.string("link-key-secret")

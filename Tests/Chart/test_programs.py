@@ -89,7 +89,8 @@ class Running(Cluster):
         exchange = self.enterContext(Simulator("--symbols", 5))
         overrides = yaml.safe_load(exchange.exchanges(folder, "binance.com").read_text())
         overrides["binance.com"]["caFile"] = "/etc/fathom/simulator.pem"
-        self.install("fathom", "a", exchanges=overrides, exchangeCertificates={"simulator.pem": pathlib.Path(exchange.ca_file).read_text()})
+        self.install("fathom", "a", exchanges=overrides, exchangeCertificates={"simulator.pem": pathlib.Path(exchange.ca_file).read_text()},
+                     auth={"credentialEndpoints": True})
         self.kubectl("wait", "--for=condition=Established", "crd", "depthcaches.fathom.dev", "depthcachereplicas.fathom.dev", "--timeout=30s")
         self.kubectl("create", "-n", "a", "-f", "-", stdin=json.dumps({
             "apiVersion": "v1", "kind": "Secret", "type": "fathom.dev/binance-credentials",
@@ -100,8 +101,9 @@ class Running(Cluster):
             self.start("worker", number, folder)
         gateway = self.start("gateway", 0, folder)["port"]
 
-        def ask(path, **query):
-            with urllib.request.urlopen(f"http://127.0.0.1:{gateway}{path}?{urllib.parse.urlencode(query)}", timeout=10) as reply:
+        def ask(path, body=None, **query):
+            url = f"http://127.0.0.1:{gateway}{path}?{urllib.parse.urlencode(query)}"
+            with urllib.request.urlopen(url, json.dumps(body).encode() if body else None, timeout=10) as reply:
                 return json.loads(reply.read())
 
         market = {"exchange": "binance.com", "market": "BTCUSDT"}
@@ -115,6 +117,11 @@ class Running(Cluster):
             eventually("workers may read the credentials", lambda: "keys" in self.kubectl(
                 "get", "-n", "a", "role/fathom-worker-credentials", "-o", "jsonpath={.rules[*].resourceNames}"))
             eventually("an Event tells of it", lambda: self.kubectl("get", "-n", "a", "events", "-o", "name"))
+            added = ask("/add_credentials", {"account_group": "binance.us", "api_key": "added-key", "api_secret": "secret-of-the-test"})
+            self.assertEqual(added["result"], "OK", added)
+            eventually("the controller lists them", lambda: added["id"] in self.kubectl(
+                "get", "-n", "a", "configmap/fathom-credentials", "-o", "jsonpath={.data}"))
+            self.assertEqual(ask("/remove_credentials", id=added["id"])["result"], "OK")
             self.assertEqual(ask("/stop_depthcache", **market)["result"], "OK")
             eventually("the copies are deleted", lambda: self.kubectl("get", "-n", "a", "depthcachereplicas", "-o", "name") == "")
         finally:

@@ -94,6 +94,16 @@ class Permissions(unittest.TestCase):
         self.assertTrue(may(plain, "controller", "update", "", "secrets", "fathom-link"))
         self.assertFalse([role for role in kinds(plain, "Role") if role["metadata"]["name"] == "fathom-worker-credentials"])
 
+    def test_the_gateway_changes_secrets_only_where_its_credential_endpoints_are_on(self):
+        for verb in ("create", "delete"):
+            self.assertFalse(may(render(), "gateway", verb, "", "secrets", "another"))
+        objects = render({"auth": {"credentialEndpoints": True}})
+        self.assertIn('credentialEndpoints: "on"', named(objects, "ConfigMap", "fathom-config")["data"]["config.yaml"])
+        for verb in ("create", "delete"):
+            self.assertTrue(may(objects, "gateway", verb, "", "secrets", "fathom-credentials-1"))
+        for verb in ("get", "list", "watch", "update", "patch"):
+            self.assertFalse(may(objects, "gateway", verb, "", "secrets", "fathom-credentials-1"))
+
     def test_the_controller_holds_what_it_passes_on_to_workers(self):
         """Kubernetes refuses a Role with rights that its writer has not."""
         objects = render()

@@ -178,16 +178,37 @@ class Scripts(unittest.TestCase):
         self.assertEqual({member["status"] for member in status["members"]}, {"running"})
         self.assertGreaterEqual(status["depthcaches"]["fully_redundant"], 2)
 
-    def test_the_peers_own_command_line_shows_the_same(self):
+    def ubdcc(self, *arguments):
+        """Runs the peer's own command line against the gateway."""
         try:
             ubdcc = subprocess.run([ROOT / "hack" / "ubdcc.sh"], capture_output=True, text=True, check=True).stdout.strip()
         except subprocess.CalledProcessError as error:
             self.skipTest(f"ubdcc cannot be installed: {error.stderr[-300:]}")
+        return subprocess.run([ubdcc, *arguments, "--port", str(self.cluster.gateway[1])], capture_output=True, text=True, timeout=30)
+
+    def test_the_peers_own_command_line_keeps_credentials(self):
+        added = self.ubdcc("credentials", "add", "--account-group", "binance.us", "--api-key", KEY, "--api-secret", SECRET)
+        self.assertRegex(added.stdout, r"^Added. id=fathom-credentials-[0-9a-f-]{36}\n$", added.stderr)
+        name = added.stdout.strip().split("=")[1]
+        secret = json.loads(self.cluster.kubectl("get", "secret", name, "-o", "json"))
+        self.assertEqual((secret["type"], secret["metadata"]["labels"]["fathom.dev/account-group"]),
+                         ("fathom.dev/binance-credentials", "binance.us"))
+        listed = self.ubdcc("credentials", "list").stdout
+        self.assertRegex(listed, rf"{name} +binance.us +{KEY[:4]}\*+{KEY[-2:]} +assigned=\[-\]")
+        self.assertNotIn(SECRET, added.stdout + listed)
+        self.assertEqual(self.ubdcc("credentials", "remove", name).stdout, "Removed.\n")
+        self.assertNotEqual(self.cluster.kubectl("get", "secret", name, check=False).returncode, 0)
+        again = self.ubdcc("credentials", "remove", name)
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("(#1034)", again.stderr)
+        wrong = self.ubdcc("credentials", "add", "--account-group", "kraken", "--api-key", KEY, "--api-secret", SECRET)
+        self.assertIn("(#1031)", wrong.stderr)
+
+    def test_the_peers_own_command_line_shows_the_same(self):
+        theirs = self.ubdcc("status").stdout.splitlines()
         with Terminal(FATHOM, "status", *self.here) as terminal:
             self.assertEqual(terminal.wait(), 0)
             own = terminal.text.splitlines()
-        theirs = subprocess.run([ubdcc, "status", "--port", str(self.cluster.gateway[1])], capture_output=True, text=True,
-                                timeout=30).stdout.splitlines()
         # Its first row is whom it asked; behind it, every line is the same.
         self.assertEqual(theirs[:2], own[:2])
         self.assertEqual([line.rstrip() for line in theirs[3:]], [line.rstrip() for line in own[3:]])

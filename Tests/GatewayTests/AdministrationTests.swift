@@ -46,6 +46,30 @@ struct AdministrationTests {
         }
     }
 
+    @Test func `markets as clients sent them until version 2.8 are read`() async throws {
+        try await GatewayScene.run { (scene) async throws in
+            // ["BTCUSDT","ETHUSDT","???>>>"] in base64, where a blank stands for `+`.
+            let markets = "WyJCVENVU0RUIiwiRVRIVVNEVCIsIj8/Pz4+PiJd"
+            let get = "/create_depthcaches?exchange=binance.com&markets=\(markets)"
+            #expect(try await scene.json(get)["result"]?.text == "OK")
+            let made = Set(scene.store.state.withLock { $0.caches.map(\.market) })
+            #expect(made == ["BTCUSDT", "ETHUSDT", "???>>>"])
+        }
+    }
+
+    @Test func `a copy that had to synchronise anew tells when it last did`() throws {
+        var replica = DepthCacheReplica(
+            metadata: ObjectMeta(
+                name: "btc-1", labels: [LabelKey.depthCache: "c", LabelKey.worker: "w"]),
+            spec: DepthCacheReplicaSpec(exchange: "binance.com", market: "BTCUSDT", workerName: "worker-1"),
+            status: DepthCacheReplicaStatus(
+                phase: .synchronized, since: "1970-01-01T00:16:40Z", restarts: 2, incarnation: "i"))
+        replica.metadata.creationTimestamp = Timestamp(secondsSinceEpoch: 5)
+        let picture = try #require(ReplicaPicture(replica))
+        #expect(picture.since == 1000)
+        #expect(picture.created == 5)
+    }
+
     @Test(arguments: [
         ("/create_depthcache?market=X", "", "#1016", "exchange"),
         ("/create_depthcache?exchange=binance.com", "", "#1016", "market"),

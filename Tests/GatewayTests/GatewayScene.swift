@@ -150,9 +150,10 @@ struct GatewayScene {
 
     /// `workers` keep copies of binance.com BTCUSDT, in order, all synchronised.
     static func run(
-        workers: [LinkScript] = [], _ body: (GatewayScene) async throws -> Void
+        workers: [LinkScript] = [], secrets: (any CredentialStore)? = nil,
+        _ body: (GatewayScene) async throws -> Void
     ) async throws {
-        let scene = try GatewayScene()
+        let scene = try GatewayScene(secrets)
         defer { scene.loop.stop() }
         var picture = ClusterPicture()
         if !workers.isEmpty { picture = Self.picture(workerCount: workers.count) }
@@ -162,17 +163,20 @@ struct GatewayScene {
         try await body(scene)
     }
 
-    private init() throws {
+    private init(_ secrets: (any CredentialStore)?) throws {
         loop = try EventLoop(name: "test")
         directory = ClusterDirectory(store: store)
         let pod = PodPicture(
             name: "gateway-0", uid: "g0", node: "n", role: .gateway, address: "127.0.0.1", port: 1,
             isReady: true)
+        let directory = directory
         let service = GatewayService(
             directory: directory, markets: Guarded(MarketDirectory()),
             pages: ClusterPages(gateway: pod, version: "1.2.3"),
             loopback: LoopbackGuard(listeningOn: "127.0.0.1", allowedHosts: []),
-            metrics: GatewayMetrics(MetricRegistry()), wallClock: { 1000 })
+            metrics: GatewayMetrics(MetricRegistry()),
+            credentials: secrets.map { CredentialAdministration(directory: directory, store: $0) },
+            wallClock: { 1000 })
         dispatcher = Dispatcher(service: service, on: loop)
     }
 

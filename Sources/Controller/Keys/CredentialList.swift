@@ -9,17 +9,8 @@ enum CredentialList {
         var data: [String: String] = [:]
         for secret in secrets {
             guard let name = secret.metadata.name else { continue }
-            var entry: JSONValue = [
-                "id": .string(name),
-                "account_group": .string(secret.metadata.labels[LabelKey.accountGroup] ?? ""),
-                "api_key_preview": .string(
-                    secret.text(ExchangeCredentials.keyName).flatMap(APIKey.init).map {
-                        ExchangeCredentials.preview($0.headerValue)
-                    } ?? ""),
-                "added_timestamp": .int(secret.metadata.creationTimestamp?.secondsSinceEpoch ?? 0),
-                "assigned_dcns": .array((workers[name] ?? []).map { .string($0) }),
-            ]
-            if let fault = faults[name] { entry["problem"] = .string(fault) }
+            let entry = ExchangeCredentials.entry(
+                of: secret, workers: workers[name] ?? [], fault: faults[name])
             data[name] = String(decoding: entry.bytes, as: UTF8.self)
         }
         return data

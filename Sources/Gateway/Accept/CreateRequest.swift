@@ -1,4 +1,5 @@
 internal import DepthCacheAPI
+internal import FoundationEssentials
 internal import K8sClient
 
 /// The parameters of the two create endpoints, from a query or from a JSON body, checked.
@@ -61,6 +62,7 @@ private struct ParameterSource {
     func texts(_ name: StaticString) throws(ParameterProblem) -> [String]? {
         guard let value = value(name) else { return nil }
         if let text = value.text {
+            if body == nil, let legacy = Self.legacyTexts(text) { return legacy }
             return text.isEmpty ? nil : text.split(separator: ",").map(String.init)
         }
         var texts: [String] = []
@@ -71,6 +73,16 @@ private struct ParameterSource {
             texts.append(text)
         }
         return texts
+    }
+
+    /// A JSON array of strings in base64, as clients of the peer sent it until their version 2.8.
+    private static func legacyTexts(_ text: String) -> [String]? {
+        // In a query `+` is a blank.
+        guard let data = Data(base64Encoded: text.replacing(" ", with: "+")),
+            let elements = try? JSONValue(parsing: Array(data)).elements
+        else { return nil }
+        let texts = elements.compactMap(\.text)
+        return texts.count == elements.count ? texts : nil
     }
 
     /// An integer, its text, a float (cut) or a bool, as long as it is within the bounds.

@@ -2,7 +2,8 @@ internal import DepthCacheAPI
 
 /// What clients can ask for.
 enum Endpoint: Int, CaseIterable, Sendable {
-    case getAsks, getBids, list, depthCache, cluster, create, createMany, stop, test, credentials, audit
+    case getAsks, getBids, list, depthCache, cluster, create, createMany, stop, test, audit
+    case credentials, addCredentials, removeCredentials
 
     init?(path: String) {
         switch path {
@@ -16,6 +17,8 @@ enum Endpoint: Int, CaseIterable, Sendable {
         case "/stop_depthcache": self = .stop
         case "/test": self = .test
         case "/get_credentials_list", "/ubdcc_get_credentials_list": self = .credentials
+        case "/add_credentials", "/ubdcc_add_credentials": self = .addCredentials
+        case "/remove_credentials", "/ubdcc_remove_credentials": self = .removeCredentials
         case "/v1/audits": self = .audit
         default: return nil
         }
@@ -34,13 +37,15 @@ enum Endpoint: Int, CaseIterable, Sendable {
         case .stop: "STOP_DEPTHCACHE"
         case .test: "TEST"
         case .credentials: "GET_CREDENTIALS_LIST"
+        case .addCredentials: "ADD_CREDENTIALS"
+        case .removeCredentials: "REMOVE_CREDENTIALS"
         case .audit: "AUDIT"
         }
     }
 
     var methods: [String] {
         switch self {
-        case .create, .createMany: ["GET", "POST"]
+        case .create, .createMany, .addCredentials, .removeCredentials: ["GET", "POST"]
         // It spends request weight, so no link in a page may lead to it.
         case .audit: ["POST"]
         default: ["GET"]
@@ -49,7 +54,7 @@ enum Endpoint: Int, CaseIterable, Sendable {
 
     var changesState: Bool {
         switch self {
-        case .create, .createMany, .stop, .audit: true
+        case .create, .createMany, .stop, .audit, .addCredentials, .removeCredentials: true
         default: false
         }
     }

@@ -18,6 +18,7 @@ actor ClusterDirectory {
     private var wanted: [MarketKey: [CheckedContinuation<Result<Void, StoreError>, Never>]] = [:]
     private var absent: [MarketKey: ContinuousClock.Instant] = [:]
     private var isLooking = false
+    private var credentials = CredentialOverlay()
 
     /// How long a difference to the watch is kept when the watch does not confirm it.
     private static let overlayLife = Duration.seconds(30)
@@ -63,6 +64,16 @@ actor ClusterDirectory {
             added[cache.uid] = nil
             removed[cache.uid] = clock.now
         }
+        publish()
+    }
+
+    func noteCredentials(added entry: CredentialPicture) {
+        credentials.noteAdded(entry, at: clock.now)
+        publish()
+    }
+
+    func noteCredentials(removed id: String) {
+        credentials.noteRemoved(id, at: clock.now)
         publish()
     }
 
@@ -136,6 +147,7 @@ actor ClusterDirectory {
         var picture = watched
         picture.caches.removeAll { removed[$0.uid] != nil }
         picture.caches += added.values.map(\.cache).filter { removed[$0.uid] == nil }
+        picture.credentials = credentials.applied(to: watched.credentials, now: now)
         let table = RoutingTable(picture, after: self.table)
         published.withLock { $0 = table }
         for subscriber in subscribers.withLock({ $0 }) { subscriber(table) }

@@ -4,8 +4,8 @@ struct ClusterPicture: Sendable {
     var replicas: [ReplicaPicture] = []
     var workers: [WorkerPicture] = []
     var pods: [PodPicture] = []
-    /// The masked list, already JSON objects.
-    var credentials: [JSONFragment] = []
+    /// The masked list, the oldest first.
+    var credentials: [CredentialPicture] = []
 }
 
 /// A DepthCache, as far as clients and routes need it.

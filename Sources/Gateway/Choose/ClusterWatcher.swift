@@ -15,7 +15,7 @@ struct ClusterWatcher: Sendable {
     private let health: Health
 
     /// ConfigMap and key of the masked list that the controller publishes.
-    private static let credentialsName = "fathom-credentials"
+    private static let credentialsName = ExchangeCredentials.configMapName
     /// Changes that come together are taken together.
     private static let settle = Duration.milliseconds(10)
 
@@ -101,12 +101,12 @@ struct ClusterWatcher: Sendable {
     }
 
     /// Each value of the ConfigMap is one masked entry, or an array of them.
-    private static func credentials(_ map: ConfigMap) -> [JSONFragment] {
-        map.data.sorted { $0.key < $1.key }.flatMap { _, text -> [JSONFragment] in
+    private static func credentials(_ map: ConfigMap) -> [CredentialPicture] {
+        let entries = map.data.values.flatMap { text -> [CredentialPicture] in
             guard let value = try? JSONValue(parsing: text) else { return [] }
-            let entries = value.elements ?? [value]
-            return entries.filter { $0.fields != nil }.map { JSONFragment(bytes: $0.bytes) }
+            return (value.elements ?? [value]).compactMap { CredentialPicture($0) }
         }
+        return entries.sorted { ($0.added, $0.id) < ($1.added, $1.id) }
     }
 }
 
@@ -122,7 +122,7 @@ extension ReplicaPicture {
             created: Double(replica.metadata.creationTimestamp?.secondsSinceEpoch ?? 0),
             isSynchronized: replica.status?.phase == .synchronized,
             incarnation: replica.status?.incarnation ?? "", restarts: replica.status?.restarts ?? 0,
-            since: Double(replica.metadata.creationTimestamp?.secondsSinceEpoch ?? 0))
+            since: Double(replica.status?.since.flatMap { Timestamp($0) }?.secondsSinceEpoch ?? 0))
     }
 }
 

@@ -44,6 +44,13 @@ struct KubernetesDepthCacheStore: DepthCacheStore {
     }
 
     private func call<Value>(_ body: () async throws -> Value) async throws(StoreError) -> Value {
+        try await StoreError.telling(body)
+    }
+}
+
+extension StoreError {
+    /// Calls the API, and says of a failure whether it refused or was away.
+    static func telling<Value>(_ body: () async throws -> Value) async throws(StoreError) -> Value {
         do {
             return try await body()
         } catch let error as APIError {

@@ -23,7 +23,7 @@ extension Dispatcher {
         switch endpoint {
         case .test: finish(request, endpoint, .ok, test(), reply)
         case .credentials:
-            let list = JSONFragment(table.picture.credentials)
+            let list = JSONFragment(table.picture.credentials.map(\.json))
             state(request, endpoint, [("credentials", list)], reply)
         case .list:
             state(request, endpoint, [("depthcache_list", service.pages.depthCaches(table))], reply)
@@ -171,7 +171,8 @@ extension RequestOutcome {
         self =
             switch id {
             case nil: .ok
-            case JSONFragment(ErrorID.notFound.rawValue): .notFound
+            case JSONFragment(ErrorID.notFound.rawValue), JSONFragment(ErrorID.credentialNotFound.rawValue):
+                .notFound
             case JSONFragment(ErrorID.stateUnavailable.rawValue): .apiAway
             default: .refused
             }

@@ -11,6 +11,8 @@ struct GatewayService: Sendable {
     var metrics: GatewayMetrics
     var requestDeadline: Duration = .seconds(5)
     var namespace = "default"
+    /// Nil where the credential endpoints are off.
+    var credentials: CredentialAdministration?
     /// Unix seconds.
     var wallClock: @Sendable () -> Double
 
@@ -56,6 +58,7 @@ actor Dispatcher {
         case .getBids: forward(request, endpoint, .bids, reply)
         case .list, .depthCache, .cluster, .credentials, .test: read(request, endpoint, reply)
         case .create, .createMany, .stop: change(request, endpoint, reply)
+        case .addCredentials, .removeCredentials: changeCredentials(request, endpoint, reply)
         case .audit: audit(request, reply)
         }
     }

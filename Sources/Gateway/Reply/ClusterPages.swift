@@ -63,7 +63,7 @@ struct ClusterPages: Sendable {
     /// The members of `db`; `now` is in Unix seconds.
     func database(_ table: RoutingTable, now: Double) -> JSONFragment {
         JSONFragment([
-            ("credentials", JSONFragment(table.picture.credentials)),
+            ("credentials", JSONFragment(table.picture.credentials.map(\.json))),
             ("depthcaches", depthCaches(table)),
             ("nodes", JSONFragment([(String, JSONFragment)]())),
             ("pods", pods(table, now: now)),

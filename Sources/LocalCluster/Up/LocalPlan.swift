@@ -50,7 +50,10 @@ final class LocalPlan: Sendable {
         controller = member("controller", "fathom-controller-0", ports.controller, key)
         gateway = member(
             "gateway", "fathom-gateway-0", ports.gateway, health: ports.gatewayHealth,
-            key + ["--health-port", "\(ports.gatewayHealth)"])
+            key + [
+                "--health-port", "\(ports.gatewayHealth)", "--credential-endpoints",
+                configuration.hasCredentialEndpoints ? "on" : "off",
+            ])
         team = WorkerTeam(ports.workers) { name, port in
             member(
                 "worker", name, port,

@@ -1,7 +1,6 @@
 import Arguments
 import Binance
 import DepthCacheAPI
-import FoundationEssentials
 import Glibc
 import K8sClient
 
@@ -31,20 +30,12 @@ enum CredentialsAddCommand: Command {
         let client = try ClusterTarget(arguments).requireKubernetes(for: "credentials are kept")
         let key = try SecretInput.line("API key: ")
         let secret = try SecretInput.line("API secret: ")
-        let name = "fathom-credentials-\(UUID().uuidString.lowercased())"
-        let object = Secret(
-            metadata: ObjectMeta(
-                name: name, namespace: client.namespace, labels: [LabelKey.accountGroup: group]),
-            type: ExchangeCredentials.secretType,
-            data: [
-                ExchangeCredentials.keyName: Data(key.utf8),
-                ExchangeCredentials.secretName: Data(secret.utf8),
-            ])
+        let object = ExchangeCredentials.secret(group: group, key: key, secret: secret)
         if let problem = ExchangeCredentials.problem(in: object, knownGroups: Set(groups)) {
             throw CommandExit(code: ExitCode.failed, words: problem)
         }
         try await client.create(object)
-        Screen.write("\(name)\n")
+        Screen.write("\(object.metadata.name ?? "")\n")
     }
 }
 

@@ -45,7 +45,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- else if eq $component "worker" -}}
 {{- $_ := mustMergeOverwrite $config (dict "port" 8082 "threads" $own.threads "feeds" $own.feeds "dumpDir" "/var/lib/fathom/audits" "drainSeconds" (sub $own.terminationGracePeriodSeconds 10)) -}}
 {{- else -}}
-{{- $_ := mustMergeOverwrite $config (dict "port" 8080 "healthPort" 9090 "threads" $own.threads) -}}
+{{- $_ := mustMergeOverwrite $config (dict "port" 8080 "healthPort" 9090 "threads" $own.threads "credentialEndpoints" (ternary "on" "off" $values.auth.credentialEndpoints)) -}}
 {{- end -}}
 {{- toYaml (mustMergeOverwrite $config $own.config) -}}
 {{- end -}}
