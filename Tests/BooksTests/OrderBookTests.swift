@@ -146,6 +146,17 @@ struct OrderBookTests {
         #expect(book.bids.count == 5)
     }
 
+    @Test func `a book whose prices span a power of ten keeps the best of them`() throws {
+        var book = OrderBook()
+        let asks = try (0..<1010).map { try level("\(99_500 + $0).0", "1") }
+        let bids = try (0..<1010).map { try level("\(100_400 - $0).0", "1") }
+        try book.load(
+            BookSnapshot(lastID: 1, bids: bids, asks: asks), coverage: .limit(5000), receivedTime: 0)
+        book.trim(to: 1000)
+        #expect(book.levels(.asks).map(\.priceMantissa) == (0..<1000).map { (99_500 + $0) * 10 })
+        #expect(book.levels(.bids).map(\.priceMantissa) == (0..<1000).map { (100_400 - $0) * 10 })
+    }
+
     @Test(arguments: [
         (5, false), (6, true), (100, false), (999, true), (1000, false), (5000, false), (0, true),
     ])

@@ -165,6 +165,7 @@ class Client(unittest.TestCase):
             db = answer["db"]
             self.assertEqual(set(db), {"credentials", "depthcaches", "nodes", "pods", "timestamp"})
             self.assertAlmostEqual(db["timestamp"], time.time(), delta=5)
+            self.assertEqual(db["nodes"], {})
             self.assertEqual(sorted(pod["ROLE"] for pod in db["pods"].values()), ["ubdcc-dcn", "ubdcc-dcn", "ubdcc-restapi"])
             for uid, pod in db["pods"].items():
                 keys = {"NAME", "UID", "NODE", "ROLE", "IP", "API_PORT_REST", "LAST_SEEN", "STATUS", "VERSION"}
@@ -178,11 +179,12 @@ class Client(unittest.TestCase):
         self.assertEqual(set(record), {"CREATED_TIME", "DESIRED_QUANTITY", "DISTRIBUTION", "DISTRIBUTION_CHANGES", "EXCHANGE",
                                        "LAST_DISTRIBUTION_CHANGE", "REFRESH_INTERVAL", "MARKET", "UPDATE_INTERVAL"})
         self.assertEqual((record["EXCHANGE"], record["MARKET"], record["DESIRED_QUANTITY"]), (EXCHANGE, market, replicas))
-        self.assertEqual(len(record["DISTRIBUTION"]), replicas)
+        self.assertEqual((len(record["DISTRIBUTION"]), record["DISTRIBUTION_CHANGES"]), (replicas, replicas))
         for uid, copy in record["DISTRIBUTION"].items():
             self.assertEqual(set(copy) - {"book"}, {"CREATED_TIME", "LAST_RESTART_TIME", "POD_UID", "RESTARTS",
                                                     "SCHEDULED_START_TIME", "STATUS"})
             self.assertEqual((copy["POD_UID"], pods[uid]["ROLE"], copy["STATUS"]), (uid, "ubdcc-dcn", "running"))
+            self.assertEqual(copy["SCHEDULED_START_TIME"], copy["CREATED_TIME"])
 
     def test_list_and_info(self):
         pods = self.client.get_cluster_info()["db"]["pods"]
@@ -242,6 +244,9 @@ class Client(unittest.TestCase):
             self.check(self.client.create_depthcache(EXCHANGE, market, update_interval=interval), "CREATE_DEPTHCACHE")
             self.wait_until_served(market, replicas=1)
             self.assertEqual(self.client.get_asks(EXCHANGE, market)["result"], "OK")
+            copies = json.loads(self.fathom.kubectl("get", "depthcachereplicas", "-o", "json"))["items"]
+            [speed] = [copy["status"]["updateIntervalMilliseconds"] for copy in copies if copy["spec"]["market"] == market]
+            self.assertEqual(speed, interval or 100)
             self.check(self.client.stop_depthcache(EXCHANGE, market), "STOP_DEPTHCACHE")
 
     def test_many_at_once(self):
@@ -253,13 +258,19 @@ class Client(unittest.TestCase):
             self.assertLessEqual(set(markets), set(self.client.get_depthcache_list()["depthcache_list"][EXCHANGE]))
         for market in many:
             eventually(f"{market} is served", lambda: self.client.get_bids(EXCHANGE, market, limit_count=1)["result"] == "OK", 90)
+        # The peer's workers go on with every second one for a while.
         for market in many:
             self.check(self.client.stop_depthcache(EXCHANGE, market), "STOP_DEPTHCACHE")
+        self.assertFalse(set(many) & set(self.client.get_depthcache_list()["depthcache_list"][EXCHANGE]))
+        eventually("no copy is left", lambda: not set(many) & set(self.fathom.kubectl(
+            "get", "depthcachereplicas", "-o", "jsonpath={.items[*].spec.market}").split()), 30)
         # The peer takes what none of its workers can ever serve, and an unknown exchange ends them one after the other.
         for answer in self.both("create_depthcaches", EXCHANGE, ["BTCUSDT", "NOSUCHUSDT"]):
             self.refused(answer, "#1017", "NOSUCHUSDT")
         for answer in self.both("create_depthcache", "mtgox", "BTCUSDT"):
             self.refused(answer, "#1017", "exchange", "mtgox")
+        for answer in self.both("create_depthcache", EXCHANGE, "SIM0034USDT", update_interval=300):
+            self.refused(answer, "#1017", "update_interval", "100, 1000")
         self.assertNotIn("NOSUCHUSDT", self.client.get_depthcache_list()["depthcache_list"][EXCHANGE])
 
     def test_clients_until_2_8_create_by_get(self):

@@ -80,6 +80,7 @@ struct AdministrationTests {
         (create + "&desired_quantity=", "", "#1017", "desired_quantity"),
         (create + "&depth=0", "", "#1017", "depth"), (create + "&depth=1000000000", "", "#1017", "depth"),
         (create + "&update_interval=abc", "", "#1017", "update_interval"),
+        (create + "&update_interval=300", "", "#1017", "update_interval: expected one of 100, 1000"),
         ("/create_depthcache?exchange=mtgox&market=X", "", "#1017", "exchange"),
         ("/create_depthcache", "{", "#1016", "JSON"), ("/create_depthcache", "[]", "#1016", "JSON"),
         ("/create_depthcaches", #"{"exchange":"binance.com","markets":[1]}"#, "#1017", "markets"),

@@ -137,6 +137,22 @@ struct BookForwardingTests {
         }
     }
 
+    @Test func `a market that cannot be placed says why`() async throws {
+        try await GatewayScene.run { (scene) async throws in
+            var picture = ClusterPicture()
+            picture.caches = [
+                CachePicture(
+                    name: "btc", uid: "c", exchange: "binance.com", market: "BTCUSDT",
+                    standing: .init(isReady: false, reason: "NoWorkers", message: "there is no worker"))
+            ]
+            await scene.directory.update(picture)
+            let answer = try await scene.json(Self.asks)
+            #expect(answer["error_id"]?.text == "#4000")
+            let expected = "No DCN found for 'BTCUSDT' on 'binance.com'! there is no worker"
+            #expect(answer["message"]?.text == expected)
+        }
+    }
+
     @Test func `many queries for a missing market are one question to the API`() async throws {
         try await GatewayScene.run { (scene) async throws in
             await withTaskGroup(of: Void.self) { group in

@@ -97,6 +97,16 @@ struct V1Tests {
         }
     }
 
+    @Test func `a feed speed that the exchange has not is refused`() async throws {
+        try await GatewayScene.run { (scene) async throws in
+            let body = #"{"exchange":"binance.com","market":"A","update_interval":300}"#
+            let reply = try await scene.send("/v1/depthcaches", method: "POST", body: body)
+            #expect(reply.status == 422)
+            #expect(try Self.json(reply)["parameter"]?.text == "update_interval")
+            #expect(scene.store.state.withLock { $0.caches.isEmpty })
+        }
+    }
+
     @Test func `a Kubernetes API that refuses or is away is told apart`() async throws {
         try await GatewayScene.run { (scene) async throws in
             let body = #"{"exchange":"binance.com","market":"A"}"#

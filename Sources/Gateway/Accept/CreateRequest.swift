@@ -22,6 +22,7 @@ struct CreateRequest: Sendable {
         let interval = try source.integer("update_interval", SpecBounds.updateIntervalMilliseconds)
         let refresh = try source.integer("refresh_interval", SpecBounds.refreshIntervalSeconds)
         if let problem = known.problem(exchange: exchange) { throw problem }
+        if let interval, let problem = known.problem(updateInterval: interval, of: exchange) { throw problem }
         var seen: Set<MarketKey> = []
         specs = []
         for market in markets {

@@ -52,16 +52,21 @@ extension ClusterDirectory {
     {
         let (exchange, market) = (values.exchange, values.market)
         let what = "\(market) of \(exchange) is not created"
-        if let problem = known.problem(market: market, of: exchange) {
+        let interval = values.whole("update_interval").map { Int($0) }
+        for (name, problem) in [
+            ("market", known.problem(market: market, of: exchange)),
+            ("update_interval", interval.flatMap { known.problem(updateInterval: $0, of: exchange) }),
+        ] {
+            guard let problem else { continue }
             throw Problem(
                 status: 422, id: .creationRefused, detail: problem.description,
-                members: [Problem.Member(name: "parameter", value: JSONFragment("market"))])
+                members: [Problem.Member(name: "parameter", value: JSONFragment(name))])
         }
         let spec = DepthCacheSpec(
             exchange: exchange, market: market,
             replicas: Int(values.whole("replicas") ?? Int64(SpecBounds.defaultReplicas)),
             depth: Int(values.whole("depth") ?? Int64(SpecBounds.defaultDepth)),
-            updateIntervalMilliseconds: values.whole("update_interval").map { Int($0) },
+            updateIntervalMilliseconds: interval,
             refreshIntervalSeconds: values.whole("refresh_interval").map { Int($0) })
         do throws(StoreError) {
             if try await lookUp(spec.key) != nil { throw StoreError.alreadyExists }

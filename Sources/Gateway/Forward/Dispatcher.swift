@@ -124,7 +124,9 @@ extension Dispatcher {
         _ reply: @escaping @Sendable (GatewayReply) -> Void
     ) {
         guard !route.replicas.isEmpty else {
-            let message = "No DCN found for '\(query.market)' on '\(query.exchange)'!"
+            let standing = route.cache.standing
+            let reason = standing.isReady || standing.message.isEmpty ? "" : " \(standing.message)"
+            let message = "No DCN found for '\(query.market)' on '\(query.exchange)'!\(reason)"
             return finish(
                 request, endpoint, .unplaced, Envelope.error(.noReplicaPlaced, endpoint.event, message), reply
             )
