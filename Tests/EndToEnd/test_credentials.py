@@ -190,6 +190,17 @@ class Credentials(unittest.TestCase):
         eventually("in sync without the key", lambda: self.cluster.ready_replicas("e2e-solusdt") == 1, 90)
         self.assertIn(None, self.rest.keys)
 
+        # Sent to the gateway, rightly and wrongly: that leaves no trace either.
+        key, value = secrets.token_hex(32), secrets.token_hex(32)
+        self.values += [key, value]
+        sent = {"account_group": EXCHANGE, "api_key": key, "api_secret": value, "debug": "true"}
+        added = self.ask("POST", "/add_credentials", json.dumps(sent))
+        self.assertEqual(added["result"], "OK", added)
+        self.assertEqual(self.ask("GET", "/add_credentials?" + urllib.parse.urlencode(sent))["error_id"], "#1030")
+        self.assertEqual(self.ask("POST", "/add_credentials?" + urllib.parse.urlencode(sent), key + value)["error_id"], "#1030")
+        eventually("they are listed", lambda: added["id"] in listed())
+        self.assertEqual(self.ask("POST", "/remove_credentials", json.dumps({**sent, "id": added["id"]}))["result"], "OK")
+
         self.assertEqual(pids, [worker["pid"] for worker in self.cluster.up["workers"]], "a worker was restarted")
         seen = everything(self.cluster)
         self.assertGreater(len(seen), 15)
@@ -200,6 +211,14 @@ class Credentials(unittest.TestCase):
                     self.assertNotIn(form.encode(), text, f"a value shows in {place}")
         # The test would see it: the name of the Secret is in what it looked at.
         self.assertTrue(any(b"first" in text for text in seen.values()))
+
+    def ask(self, method, path, body=None):
+        """Asks the gateway and keeps the answer in a file, for the search at the end."""
+        connection = http.client.HTTPConnection(*self.cluster.gateway, timeout=15)
+        connection.request(method, path, body)
+        answer = connection.getresponse().read()
+        (self.cluster.directory / f"answer-{secrets.token_hex(4)}").write_bytes(answer)
+        return json.loads(answer)
 
     def wait_for_first_use(self, key, market):
         """Only workers that have read the value send it, so new markets are made until both do."""
