@@ -57,7 +57,8 @@ package struct BookSide: ~Copyable, Sendable {
     private func level(at index: Int) -> PriceLevel {
         let scales = ladder.scales(at: index)
         let sentScale = UInt8(truncatingIfNeeded: scales)
-        let mantissa = ladder.key(at: index).magnitude / UInt64(powerOfTen(Int(priceScale - sentScale)))
+        var mantissa = ladder.key(at: index).magnitude
+        if sentScale != priceScale { mantissa /= UInt64(powerOfTen(Int(priceScale - sentScale))) }
         return PriceLevel(
             price: FixedDecimal(mantissa: Int64(clamping: mantissa), scale: sentScale),
             quantity: FixedDecimal(

@@ -9,43 +9,63 @@ package enum DecimalText: Sendable {
 
     /// Appends the number's text to `bytes`; numbers of a book are never negative.
     package func append(_ number: FixedDecimal, to bytes: inout [UInt8]) {
-        var rest = number.mantissa.magnitude
-        var scale = Int(number.scale)
-        if self != .exact {
-            let kept = self == .compatible ? 1 : 0
-            while scale > kept {
-                let (quotient, remainder) = rest.quotientAndRemainder(dividingBy: 10)
-                guard remainder == 0 else { break }
-                rest = quotient
-                scale -= 1
-            }
-        }
-        if number.mantissa < 0 { bytes.append(0x2D) }
-        Self.appendDigits(rest, scale: scale, to: &bytes)
-        if self == .compatible, scale == 0 {
-            bytes.append(0x2E)
-            bytes.append(0x30)
-        }
+        var line = TextLine()
+        line.prepend(number, as: self)
+        line.move(to: &bytes)
+    }
+}
+
+/// A short text that is put together on the stack, from its end to its start, and appended in one piece.
+struct TextLine {
+    /// A price and a quantity, each at most 20 digits, a point and `.0`, with quotes and brackets.
+    static let capacity = 64
+    private var bytes = InlineArray<64, UInt8>(repeating: 0)
+    private var start = TextLine.capacity
+
+    @inline(__always)
+    mutating func prepend(_ byte: UInt8) {
+        start &-= 1
+        bytes[start] = byte
     }
 
-    private static func appendDigits(_ value: UInt64, scale: Int, to bytes: inout [UInt8]) {
-        // At most 20 digits, or 18 decimals behind a point and a zero.
-        var scratch = InlineArray<24, UInt8>(repeating: 0x30)
-        var next = 24
-        var rest = value
-        var written = 0
-        while rest > 0 || written <= scale {
-            if written == scale, scale > 0 {
-                next -= 1
-                scratch[next] = 0x2E
+    /// Puts the number before what is there.
+    @inline(__always)
+    mutating func prepend(_ number: FixedDecimal, as text: DecimalText) {
+        var rest = number.mantissa.magnitude
+        var scale = Int(number.scale)
+        if text != .exact {
+            let kept = text == .compatible ? 1 : 0
+            while scale > kept {
+                let quotient = rest / 10
+                guard rest == quotient &* 10 else { break }
+                rest = quotient
+                scale &-= 1
             }
-            let (quotient, remainder) = rest.quotientAndRemainder(dividingBy: 10)
-            next -= 1
-            scratch[next] = 0x30 &+ UInt8(truncatingIfNeeded: remainder)
-            rest = quotient
-            written += 1
+            if text == .compatible, scale == 0 {
+                prepend(0x30)
+                prepend(0x2E)
+            }
         }
-        for index in next..<24 { bytes.append(scratch[index]) }
+        if scale > 0 {
+            for _ in 0..<scale { prependDigit(&rest) }
+            prepend(0x2E)
+        }
+        repeat { prependDigit(&rest) } while rest > 0
+        if number.mantissa < 0 { prepend(0x2D) }
+    }
+
+    @inline(__always)
+    private mutating func prependDigit(_ rest: inout UInt64) {
+        let quotient = rest / 10
+        prepend(0x30 &+ UInt8(truncatingIfNeeded: rest &- quotient &* 10))
+        rest = quotient
+    }
+
+    /// Appends all to `out`.
+    @inline(__always)
+    func move(to out: inout [UInt8]) {
+        let text = bytes.span.extracting(start..<Self.capacity)
+        unsafe text.withUnsafeBufferPointer { unsafe out.append(contentsOf: $0) }
     }
 }
 

@@ -51,15 +51,22 @@ extension BookSide {
     /// Appends `[[price,quantity],…]`, the best first: JSON numbers, or strings if `text` is `.exact`.
     package func appendJSON(_ selection: LevelSelection, as text: DecimalText, to bytes: inout [UInt8]) {
         bytes.append(0x5B)
+        let isText = text != .compatible
         var isFirst = true
         forEachLevel(limit: selection.count) { level in
-            if !isFirst { bytes.append(0x2C) }
+            var line = TextLine()
+            line.prepend(0x5D)
+            if isText { line.prepend(0x22) }
+            line.prepend(level.quantity, as: text)
+            if isText { line.prepend(0x22) }
+            line.prepend(0x2C)
+            if isText { line.prepend(0x22) }
+            line.prepend(level.price, as: text)
+            if isText { line.prepend(0x22) }
+            line.prepend(0x5B)
+            if !isFirst { line.prepend(0x2C) }
             isFirst = false
-            bytes.append(0x5B)
-            Self.appendJSON(level.price, as: text, to: &bytes)
-            bytes.append(0x2C)
-            Self.appendJSON(level.quantity, as: text, to: &bytes)
-            bytes.append(0x5D)
+            line.move(to: &bytes)
         }
         bytes.append(0x5D)
     }
