@@ -65,11 +65,12 @@ let package = Package(
             ["Binance", "Books", "Transport", "Telemetry", "Arguments", "CCoreAffinity"]),
         .target(name: "CAllocationCount"),
         .target(name: "CCoreAffinity"),
+        .target(name: "CPrecisePoll"),
         program(
             "fathom-bench",
             [
                 "Controller", "Worker", "Binance", "Books", "Transport", "Arguments", "CAllocationCount",
-                "CCoreAffinity",
+                "CCoreAffinity", "CPrecisePoll",
             ]),
 
         .target(

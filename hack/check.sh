@@ -21,8 +21,9 @@ allowed() {
         LocalCluster) echo "DepthCacheAPI K8sClient Transport Telemetry YAML CSQLite FoundationEssentials Glibc Synchronization Dispatch" ;;
         fathom) echo "Controller Worker Gateway LocalCluster Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization K8sClient DepthCacheAPI" ;;
         CCoreAffinity) echo "" ;; # a GNU call that the Swift overlay leaves out
+        CPrecisePoll) echo "" ;; # waits by nanoseconds, for the same reason
         CAllocationCount) echo "" ;; # counts malloc calls for fathom-bench, which Swift cannot do
-        fathom-bench) echo "Controller Worker Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization CAllocationCount CCoreAffinity" ;;
+        fathom-bench) echo "Controller Worker Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization CAllocationCount CCoreAffinity CPrecisePoll" ;;
         exchange-simulator) echo "Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization CCoreAffinity" ;;
         *) return 1 ;;
     esac

@@ -6,8 +6,8 @@ import Glibc
     private static let specification = CommandSpecification(
         name: "fathom-bench", summary: "Measure what Fathom costs.",
         discussion: """
-            Benchmarks: book, wire, feed, plan (query is not available in this release). feed needs exchange-simulator
-            beside this program and two cores.
+            Benchmarks: book, wire, feed, query, plan. feed needs exchange-simulator beside this program and two cores.
+            query asks a running server at a fixed rate and measures from when each question was due.
             """,
         flags: [
             .toggle("json", help: "Print one JSON object."),
@@ -15,12 +15,22 @@ import Glibc
             .value("passes", "N", default: "7", help: "How often to measure; the best pass counts."),
             .value(
                 "books", "N,N", default: "10,100,500,2000", help: "feed: numbers of books to measure with."),
-            .value("seconds", "S", default: "5", help: "feed: length of each measurement."),
-            .value("rate", "R", default: "130000", help: "feed: events per second to keep up with."),
+            .value("seconds", "S", default: "5", help: "feed, query: length of each measurement."),
+            .value(
+                "rate", "R",
+                help: "feed: events per second to keep up with (130000); query: questions (1000)."),
             .value("cores", "W,S", help: "feed: the cores of the worker and of the simulator."),
             .value("simulator", "FILE", help: "feed: the exchange-simulator, if it is elsewhere."),
             .value("replicas", "N", default: "100000", help: "plan: copies to place."),
             .value("workers", "N", default: "1000", help: "plan: workers to place them on."),
+            .value("address", "HOST:PORT", default: "127.0.0.1:42081", help: "query: who is asked."),
+            .value("targets", "FILE", help: "query: the paths to ask for in turn, one a line."),
+            .value("connections", "N", default: "64", help: "query: how many are opened at most."),
+            .value(
+                "expect", "TEXT", default: "\"result\":\"OK\"", help: "query: what good answers have in them."
+            ),
+            .value("record", "FILE", help: "query: a file or pipe for answers, as target, tab, body."),
+            .value("record-every", "N", default: "1", help: "query: which answers are recorded."),
             .toggle("profile", help: "feed: say where the core goes, by perf."),
         ],
         positionals: ["book|wire|feed|query|plan"])
@@ -44,6 +54,10 @@ import Glibc
             let figures = try await feed(arguments).run { write("\($0)\n", to: 2) }
             return write(arguments.has("json") ? json(figures) : table(figures), to: 1)
         }
+        if name == "query" {
+            let figures = try query(arguments).run()
+            return write(arguments.has("json") ? json(figures) : table(figures), to: 1)
+        }
         if name == "plan" {
             let figures = try PlanBenchmark.run(
                 replicas: try arguments.integer("replicas", in: 2...1_000_000) ?? 100_000,
@@ -52,10 +66,7 @@ import Glibc
             return write(arguments.has("json") ? json(figures) : table(figures), to: 1)
         }
         guard ["book", "wire"].contains(name) else {
-            throw ArgumentError(
-                name == "query"
-                    ? "the benchmark '\(name)' is not available in this release"
-                    : "expected book, wire, feed, query or plan, was '\(name)'")
+            throw ArgumentError("expected book, wire, feed, query or plan, was '\(name)'")
         }
         let folder = arguments.string("recording") ?? RecordedFrames.defaultFolder(environment)
         let passes = try arguments.integer("passes", in: 1...1000) ?? 7
@@ -88,6 +99,27 @@ import Glibc
                 ?? beside.deletingLastPathComponent().path + "/exchange-simulator",
             bookCounts: try numbers("books"), seconds: Double(seconds), rate: Double(rate),
             cores: cores.count == 2 ? (cores[0], cores[1]) : nil, isProfiling: arguments.has("profile"))
+    }
+
+    private static func query(_ arguments: ParsedArguments) throws -> QueryBenchmark {
+        let address = (arguments.string("address") ?? "").split(separator: ":").map(String.init)
+        guard address.count == 2, let port = Int(address[1]), (1...65_535).contains(port) else {
+            throw ArgumentError("--address: expected an IPv4 address and a port, as 127.0.0.1:42081")
+        }
+        let text = try String(contentsOf: URL(filePath: try arguments.required("targets")), encoding: .utf8)
+        let rate = try arguments.integer("rate", in: 1...1_000_000) ?? 1000
+        let seconds = try arguments.integer("seconds", in: 1...1_000_000) ?? 5
+        var benchmark = QueryBenchmark(
+            host: address[0], port: port, targets: text.split(whereSeparator: \.isNewline).map(String.init),
+            rate: Double(rate), seconds: Double(seconds),
+            mostConnections: try arguments.integer("connections", in: 1...50_000) ?? 64,
+            expected: arguments.string("expect") ?? "")
+        if let file = arguments.string("record") {
+            benchmark.record = unsafe open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0o644)
+            guard benchmark.record >= 0 else { throw ArgumentError("--record: cannot write \(file)") }
+            benchmark.recordEvery = try arguments.integer("record-every", in: 1...1_000_000) ?? 1
+        }
+        return benchmark
     }
 
     private static func json(_ figures: Figures) -> String {
