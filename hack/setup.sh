@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that Fathom needs, with the argument `tests` those of its tests too. Without root it prints the one
-# command that does.
+# Installs the Debian packages that Fathom needs, with the argument `tests` those of its tests too, with `benchmarks` those of
+# hack/bench-query.sh. Without root it prints the one command that does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,6 +20,7 @@ packages=(libcurl4-openssl-dev libwebsockets-dev libyaml-dev libssl-dev libsqlit
 if [ "${1:-}" = tests ] && ! command -v chromium chromium-browser google-chrome >/dev/null; then
     packages+=(chromium fonts-dejavu-core)
 fi
+[ "${1:-}" = benchmarks ] && packages+=(wrk nginx-light gcc)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
