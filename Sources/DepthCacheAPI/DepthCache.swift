@@ -47,6 +47,18 @@ package struct DepthCacheStatus: Codable, Equatable, Sendable {
         self.updateIntervalMilliseconds = updateIntervalMilliseconds
         self.conditions = conditions
     }
+
+    /// A merge patch that leaves nothing of an earlier status.
+    package func mergePatch() throws -> JSONValue {
+        var patch = try JSONValue(encoding: self)
+        patch["lastAudit"] = try lastAudit?.mergePatch()
+        patch.removeOthers([
+            "observedGeneration", "replicas", "readyReplicas", "selector", "updateIntervalMilliseconds",
+            "lastAudit",
+            "conditions",
+        ])
+        return patch
+    }
 }
 
 /// One copy of a DepthCache on one worker; the controller writes the spec, the worker the status.

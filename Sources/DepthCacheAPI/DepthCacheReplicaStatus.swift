@@ -35,9 +35,18 @@ package struct DepthCacheReplicaStatus: Codable, Equatable, Sendable {
     /// A merge patch that leaves nothing of an earlier status, such as the message of an earlier start of the worker.
     package func mergePatch() throws -> JSONValue {
         var patch = try JSONValue(encoding: self)
-        let fields = ["reason", "message", "since", "restarts", "updateIntervalMilliseconds", "lastAudit"]
-        for field in fields where patch[field] == nil { patch[field] = .null }
+        patch["lastAudit"] = try lastAudit?.mergePatch()
+        patch.removeOthers([
+            "reason", "message", "since", "restarts", "updateIntervalMilliseconds", "lastAudit",
+        ])
         return patch
+    }
+}
+
+extension JSONValue {
+    /// As a merge patch: what it does not have of `fields` is removed.
+    mutating func removeOthers(_ fields: [String]) {
+        for field in fields where self[field] == nil { self[field] = .null }
     }
 }
 
@@ -73,5 +82,12 @@ package struct ReplicaAudit: Codable, Equatable, Sendable {
         self.orphaned = orphaned
         self.missed = missed
         self.dump = dump
+    }
+
+    /// A merge patch that leaves nothing of an earlier comparison: objects in a merge patch merge, they do not replace.
+    func mergePatch() throws -> JSONValue {
+        var patch = try JSONValue(encoding: self)
+        patch.removeOthers(["dump"])
+        return patch
     }
 }

@@ -40,7 +40,7 @@ struct KubernetesWriter: ClusterWriter {
         DepthCache
     > {
         let patch: JSONValue = [
-            "metadata": preconditions(cache.metadata), "status": try JSONValue(encoding: status),
+            "metadata": preconditions(cache.metadata), "status": try status.mergePatch(),
         ]
         return try await outcome {
             try await client.patchStatus(DepthCache.self, cache.metadata.name ?? "", .merge, patch)
