@@ -1,8 +1,13 @@
 import YAML
 
-/// What is wrong with an exchanges file; the text names the exchange and the key.
+/// What is wrong with an exchanges file: each text names the exchange and the key.
 package struct ExchangeFileError: Error, Equatable, Sendable, CustomStringConvertible {
-    package var description: String
+    package var problems: [String]
+
+    init(_ problems: [String]) { self.problems = problems }
+    init(description: String) { problems = [description] }
+
+    package var description: String { problems.joined(separator: "; ") }
 }
 
 /// What the override file may say about an exchange; described in `docs/exchanges.md`.
@@ -26,22 +31,24 @@ extension ExchangeDirectory {
             throw ExchangeFileError(
                 description: "expected a mapping from exchange names to settings, was another value")
         }
+        var problems: [String] = []
         for entry in entries {
             guard self[name: entry.key] != nil else {
-                throw ExchangeFileError(
-                    description: "expected one of \(names.joined(separator: ", ")), was '\(entry.key)'")
+                problems.append("expected one of \(names.joined(separator: ", ")), was '\(entry.key)'")
+                continue
             }
             guard let settings = entry.value.entries else {
-                throw ExchangeFileError(description: "\(entry.key): expected a mapping, was another value")
+                problems.append("\(entry.key): expected a mapping, was another value")
+                continue
             }
             for setting in settings {
                 guard let key = ExchangeSetting(rawValue: setting.key) else {
                     let known = ExchangeSetting.allCases.map(\.rawValue).joined(separator: ", ")
-                    throw ExchangeFileError(
-                        description:
-                            "\(entry.key).\(setting.key): expected one of \(known), was '\(setting.key)'")
+                    problems.append(
+                        "\(entry.key).\(setting.key): expected one of \(known), was '\(setting.key)'")
+                    continue
                 }
-                try override(entry.key, key, setting.value)
+                do { try override(entry.key, key, setting.value) } catch { problems += error.problems }
             }
             let ownList = settings.first { $0.key == ExchangeSetting.marketListBaseURL.rawValue }
             if ownList == nil, settings.contains(where: { $0.key == ExchangeSetting.restBaseURL.rawValue }) {
@@ -49,6 +56,7 @@ extension ExchangeDirectory {
                 update(entry.key) { if $0.marketListBaseURL != nil { $0.marketListBaseURL = $0.restBaseURL } }
             }
         }
+        guard problems.isEmpty else { throw ExchangeFileError(problems) }
     }
 
     private mutating func override(

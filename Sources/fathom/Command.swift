@@ -83,6 +83,8 @@ enum SharedChecks {
         do {
             _ = try exchangeDirectory(arguments.string("exchanges"))
             return []
+        } catch let error as ArgumentError {
+            return error.mistakes.map { "\(arguments.label("exchanges")): \($0)" }
         } catch {
             return ["\(arguments.label("exchanges")): \(error)"]
         }

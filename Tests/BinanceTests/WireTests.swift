@@ -173,6 +173,28 @@ struct WireTests {
         }
     }
 
+    @Test func `all that is wrong with an exchanges file is said at once, each with its key`() throws {
+        let bad = """
+            nowhere: {}
+            binance.com:
+              speed: 1
+              weightPerMinute: x
+              restBaseURL: https://localhost:1
+            binance.us: 3
+            trbinance.com: {snapshotLimits: [5, none], caFile: []}
+            """
+        let error = #expect(throws: ExchangeFileError.self) {
+            try ExchangeDirectory(overridesYAML: Array(bad.utf8))
+        }
+        let problems = try #require(error?.problems)
+        let keys = [
+            "nowhere", "binance.com.speed", "binance.com.weightPerMinute", "binance.us",
+            "trbinance.com.snapshotLimits", "trbinance.com.caFile",
+        ]
+        #expect(problems.count == keys.count)
+        for (problem, key) in zip(problems, keys) { #expect(problem.contains(key)) }
+    }
+
     @Test func `streams are asked for in batches and within the message limit`() {
         let batches = SubscriptionMessage.batches(
             .subscribe, ["a", "b", "c"], firstID: 4, streamsPerMessage: 2)
