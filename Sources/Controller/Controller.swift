@@ -29,7 +29,10 @@ private struct Controller: Sendable {
         var access = try KubernetesConfiguration.load(kubeconfig: configuration.kubeconfig)
         access.namespace = configuration.namespace
         http = try HTTPClient(connectionsPerHost: 32)
-        client = KubernetesClient(configuration: access, http: http)
+        var client = KubernetesClient(configuration: access, http: http)
+        client.metrics = CallMetrics(metrics.registry)
+        self.client = client
+        metrics.registry.addProcess(version: configuration.version)
         exchanges = try Self.exchanges(configuration.exchangesFile)
         watch = ClusterWatch(client: client)
         var secret: LinkKeySecret?
@@ -56,6 +59,8 @@ private struct Controller: Sendable {
             HTTPServerConfiguration(host: configuration.host, port: configuration.port), loops: [loop],
             handler: HealthEndpoint(health: health, metrics: metrics.registry))
         defer { server.stop() }
+        server.show(in: metrics.registry, listener: "health")
+        LoopWatch.watch([loop], metrics.registry)
         configuration.onListening(server.port)
         let leadership = Leadership(
             client: client, configuration: configuration, leaseName: Fathom.leaderLeaseName, metrics: metrics)
@@ -151,7 +156,7 @@ private struct Controller: Sendable {
                     role: .controller, name: configuration.identity, uid: configuration.uid,
                     incarnation: Digest.hex(try Digest.random(8)))
                 let links = GrantLinks(
-                    desk: desk, loop: loop, identity: identity, keys: keys.keys,
+                    desk: desk, loop: loop, identity: identity, keys: keys.keys, metrics: metrics.links,
                     measured: { watch.take(loads: $0) })
                 await links.run(workers: workers)
             }

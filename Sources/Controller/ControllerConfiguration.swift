@@ -18,6 +18,7 @@ package struct ControllerConfiguration: Sendable {
     package var linkKeyInterval: Duration = .seconds(30 * 86_400)
     /// Whether Secrets with exchange credentials are looked for and assigned.
     package var assignsCredentials = true
+    package var version: String = "unknown"
     /// The uid of this controller's pod, and the node it runs on.
     package var uid: String = ""
     package var node: String = ""

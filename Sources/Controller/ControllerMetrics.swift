@@ -1,14 +1,18 @@
 internal import DepthCacheAPI
 internal import Telemetry
+internal import Transport
 
 /// All metrics of the controller.
 final class ControllerMetrics: Sendable {
     let registry: MetricRegistry
     let isLeader: Gauge
-    let passes: Counter
+    let links: LinkMetrics
+    private let passDuration: Histogram
+    private let reconciles: [Reconciler.Verdict: Counter]
     let writes: Counter
     let writeFailures: Counter
     private let queueDepth: Gauge
+    let movesAbandoned: Counter
     private let moves: Gauge
     private let depthCaches: Gauge
     private let readyDepthCaches: Gauge
@@ -18,7 +22,20 @@ final class ControllerMetrics: Sendable {
     init(registry: MetricRegistry = MetricRegistry()) {
         self.registry = registry
         isLeader = registry.gauge("fathom_controller_leader", help: "1 while this process leads.")
-        passes = registry.counter("fathom_controller_passes_total", help: "Passes over all DepthCaches.")
+        links = LinkMetrics(registry)
+        passDuration = registry.histogram(
+            "fathom_controller_pass_duration_seconds",
+            help: "Time that passes over all DepthCaches took, writes included.")
+        reconciles = Dictionary(
+            uniqueKeysWithValues: Reconciler.Verdict.allCases.map { verdict in
+                (
+                    verdict,
+                    registry.counter(
+                        "fathom_controller_reconciles_total",
+                        help: "DepthCaches that were brought in line, by result.",
+                        labels: ["result": verdict.rawValue])
+                )
+            })
         writes = registry.counter("fathom_controller_writes_total", help: "Writes to the Kubernetes API.")
         writeFailures = registry.counter(
             "fathom_controller_write_failures_total", help: "Writes to the Kubernetes API that failed.")
@@ -26,6 +43,9 @@ final class ControllerMetrics: Sendable {
             "fathom_controller_queue_depth", help: "DepthCaches that the last pass had to look at.")
         moves = registry.gauge(
             "fathom_controller_moves", help: "Copies on their way from one worker to another.")
+        movesAbandoned = registry.counter(
+            "fathom_controller_moves_abandoned_total",
+            help: "Moves that were given up because the new copy did not become ready in time.")
         depthCaches = registry.gauge("fathom_controller_depthcaches", help: "DepthCaches seen.")
         readyDepthCaches = registry.gauge(
             "fathom_controller_depthcaches_ready", help: "DepthCaches with a synchronised copy.")
@@ -82,9 +102,12 @@ final class ControllerMetrics: Sendable {
         }
     }
 
+    func reconciled(_ verdict: Reconciler.Verdict) { reconciles[verdict]?.add() }
+
+    func passEnded(since start: ContinuousClock.Instant) { passDuration.observe(start.duration(to: .now)) }
+
     /// `waiting`: the caches that the pass has to look at.
     func passed(_ world: World, waiting: Int) {
-        passes.add()
         queueDepth.set(waiting)
         depthCaches.set(world.caches.count)
         readyDepthCaches.set(world.caches.values.count { ($0.status?.readyReplicas ?? 0) > 0 })

@@ -67,6 +67,8 @@ package struct Reason: RawRepresentable, Hashable, Codable, Sendable, CustomStri
     package static let deleting = Reason("Deleting")
     package static let replicaCreated = Reason("ReplicaCreated")
     package static let replicaDeleted = Reason("ReplicaDeleted")
+    /// A move to a worker was given up.
+    package static let moveAbandoned = Reason("MoveAbandoned")
     package static let writeFailed = Reason("WriteFailed")
 }
 

@@ -11,6 +11,8 @@ package func runGateway(_ configuration: GatewayConfiguration) async throws {
     access.namespace = configuration.namespace
     var client = KubernetesClient(configuration: access, http: try HTTPClient(connectionsPerHost: 32))
     client.timeout = .seconds(5)
+    client.metrics = CallMetrics(configuration.metrics)
+    configuration.metrics.addProcess(version: configuration.version)
     let health = Health(waitingFor: ["cluster": "the cluster's state has not been read yet"])
     let markets = Guarded(MarketDirectory())
     let directory = ClusterDirectory(store: KubernetesDepthCacheStore(client: client))

@@ -1,3 +1,5 @@
+package import Telemetry
+
 /// Everything that `fathom gateway` can be told; the defaults suit a laptop.
 package struct GatewayConfiguration: Sendable {
     // Who this gateway is.
@@ -36,6 +38,11 @@ package struct GatewayConfiguration: Sendable {
     package var drainGrace: Duration = .seconds(10)
     /// Asked while it does: whether it has to end at once.
     package var mustHurry: @Sendable () -> Bool = { false }
+
+    // What it tells.
+    /// Whether every request is written to the log.
+    package var writesAccessLog = false
+    package var metrics = MetricRegistry()
 
     /// Called once, with the actual ports, when both listeners accept.
     package var onListening: (@Sendable (_ port: Int, _ healthPort: Int?) -> Void)?

@@ -20,7 +20,7 @@ final class GatewayRuntime: Sendable {
         _ configuration: GatewayConfiguration, directory: ClusterDirectory, markets: Guarded<MarketDirectory>,
         health: Health, links: LinkSettings, credentialStore: (any CredentialStore)? = nil
     ) throws {
-        let registry = MetricRegistry()
+        let registry = configuration.metrics
         let metrics = GatewayMetrics(registry)
         let pod = PodPicture(
             name: configuration.name, uid: configuration.uid, node: configuration.nodeName, role: .gateway,
@@ -49,8 +49,12 @@ final class GatewayRuntime: Sendable {
                     .badQueryParameter, "REQUEST", "The request was refused: \(words)")
                 return ("application/json", Envelope.render(envelope))
             }
-            let handler = GatewayServer(loops.map { ($0.loop, $0.dispatcher) })
+            let handler = GatewayServer(
+                loops.map { ($0.loop, $0.dispatcher) },
+                journal: RequestJournal(
+                    writesAll: configuration.writesAccessLog, prefix: Digest.hex(try Digest.random(3))))
             server = try HTTPServer(http, loops: loops.map(\.loop), handler: handler)
+            server.show(in: registry, listener: "clients")
             healthServer = try configuration.healthPort.map { port in
                 let http = HTTPServerConfiguration(host: configuration.healthHost, port: port)
                 let handler = HealthEndpoint(health: health, metrics: registry)
@@ -60,10 +64,11 @@ final class GatewayRuntime: Sendable {
             for (loop, _) in loops { loop.stop() }
             throw error
         }
+        LoopWatch.watch(loops.map(\.loop), registry)
         port = server.port
         healthPort = healthServer?.port
         for (index, (loop, dispatcher)) in loops.enumerated() {
-            loop.execute { [server] in Self.check(index, loop, dispatcher, metrics, server, health) }
+            loop.execute { Self.check(index, loop, dispatcher, health) }
         }
         for (loop, dispatcher) in loops {
             // Weak: the dispatcher has the directory, and a directory that had it too would keep both for ever.
@@ -76,19 +81,16 @@ final class GatewayRuntime: Sendable {
 
     /// Looks after a loop's queries again and again; ends with the loop.
     private static func check(
-        _ index: Int, _ loop: EventLoop, _ dispatcher: Dispatcher, _ metrics: GatewayMetrics,
-        _ server: HTTPServer, _ health: Health
+        _ index: Int, _ loop: EventLoop, _ dispatcher: Dispatcher, _ health: Health
     ) {
         let counts = dispatcher.assumeIsolated { dispatcher in
             dispatcher.check()
             return dispatcher.linkCounts
         }
-        metrics.setLinks(loop: index, counts)
         let known = counts.values.reduce(0, +)
         let isOpen = known == 0 || counts[.up] ?? 0 > 0 || counts[.suspect] ?? 0 > 0
         health.setUnready("links \(index)", isOpen ? nil : "no link to any of \(known) workers is up")
-        metrics.unreadable.set(server.refusedRequests)
-        loop.schedule(after: checkInterval) { check(index, loop, dispatcher, metrics, server, health) }
+        loop.schedule(after: checkInterval) { check(index, loop, dispatcher, health) }
     }
 
     /// Serves on, but every answer is the last one of its connection: clients connect anew, and to others.

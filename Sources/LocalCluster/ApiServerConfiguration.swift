@@ -16,6 +16,7 @@ package struct ApiServerConfiguration: Sendable {
     package var extraHosts: [String] = []
     /// How many changes a watch can look back before it gets 410 Gone.
     package var keptRevisions: Int = 10_000
+    package var version = "unknown"
 
     package init() {}
 }
@@ -55,7 +56,9 @@ package final class EmbeddedAPIServer: Sendable {
         self.lock = lock
         // Nothing that this process creates is for others, SQLite's side files included.
         umask(0o077)
-        let core = try Self.openCore(directory, configuration, credentials)
+        let metrics = MetricRegistry()
+        metrics.addProcess(version: configuration.version)
+        let core = try Self.openCore(directory, configuration, credentials, APIMetrics(metrics))
         service = APIService(core: core)
         loop = try EventLoop(name: "apiserver")
         var hosts = [configuration.host, "127.0.0.1", "localhost", "kubernetes", "kubernetes.default"]
@@ -75,6 +78,8 @@ package final class EmbeddedAPIServer: Sendable {
                 "the Kubernetes API \(error.message); choose another port, 0 takes any free one"
             )
         }
+        server.show(in: metrics, listener: "api")
+        LoopWatch.watch([loop], metrics)
         port = server.port
         let shownHost = configuration.host == "0.0.0.0" ? "127.0.0.1" : configuration.host
         url = "https://\(shownHost):\(port)"
@@ -85,7 +90,8 @@ package final class EmbeddedAPIServer: Sendable {
     }
 
     private static func openCore(
-        _ directory: String, _ configuration: ApiServerConfiguration, _ credentials: Credentials
+        _ directory: String, _ configuration: ApiServerConfiguration, _ credentials: Credentials,
+        _ metrics: APIMetrics
     ) throws -> sending APICore {
         let file = "\(directory)/fathom.db"
         let identity = Digest.hex(try Digest.random(8))
@@ -101,7 +107,9 @@ package final class EmbeddedAPIServer: Sendable {
         var users: [String: APIRole] = [:]
         for (role, token) in credentials.tokens { users[token] = role }
         do throws(StatusError) {
-            let core = try APICore(store: store, users: users) { UUID().uuidString.lowercased() }
+            let core = try APICore(store: store, users: users, metrics: metrics) {
+                UUID().uuidString.lowercased()
+            }
             for (name, content) in CustomResourceDefinitions.all { try core.install(name, content) }
             return core
         } catch {

@@ -37,7 +37,7 @@ package enum LogSettings {
         isJSON.store(format == .json, ordering: .relaxed)
     }
 
-    static func allows(_ other: LogLevel) -> Bool { other.rawValue >= level.load(ordering: .relaxed) }
+    package static func allows(_ other: LogLevel) -> Bool { other.rawValue >= level.load(ordering: .relaxed) }
     static var format: LogFormat { isJSON.load(ordering: .relaxed) ? .json : .text }
 }
 

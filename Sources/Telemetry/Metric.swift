@@ -14,6 +14,16 @@ package final class Gauge: Sendable {
     package init() {}
     package func set(_ value: Double) { bits.store(value.bitPattern, ordering: .relaxed) }
     package func set(_ value: Int) { set(Double(value)) }
+    package func add(_ difference: Double) {
+        var known = bits.load(ordering: .relaxed)
+        while true {
+            let sum = (Double(bitPattern: known) + difference).bitPattern
+            let (isDone, seen) = bits.weakCompareExchange(
+                expected: known, desired: sum, ordering: .relaxed)
+            if isDone { return }
+            known = seen
+        }
+    }
     package var value: Double { Double(bitPattern: bits.load(ordering: .relaxed)) }
 }
 

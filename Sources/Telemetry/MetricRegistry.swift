@@ -7,11 +7,12 @@ package final class MetricRegistry: Sendable {
         case counter(Counter)
         case gauge(Gauge)
         case histogram(Histogram)
+        case reading(isCounter: Bool, @Sendable () -> Double)
 
         var kind: String {
             switch self {
-            case .counter: "counter"
-            case .gauge: "gauge"
+            case .counter, .reading(isCounter: true, _): "counter"
+            case .gauge, .reading: "gauge"
             case .histogram: "histogram"
             }
         }
@@ -44,6 +45,22 @@ package final class MetricRegistry: Sendable {
         let made = Histogram(bounds: bounds)
         guard case .histogram(let kept) = keep(.histogram(made), name, help, labels) else { return made }
         return kept
+    }
+
+    /// A gauge whose value is asked for when the page is rendered.
+    package func gauge(
+        _ name: String, help: String, labels: [String: String] = [:],
+        reading value: @escaping @Sendable () -> Double
+    ) {
+        _ = keep(.reading(isCounter: false, value), name, help, labels)
+    }
+
+    /// A counter that something else keeps; it is asked for when the page is rendered.
+    package func counter(
+        _ name: String, help: String, labels: [String: String] = [:],
+        reading value: @escaping @Sendable () -> Double
+    ) {
+        _ = keep(.reading(isCounter: true, value), name, help, labels)
     }
 
     /// Takes away every series that carries all of `labels`, such as those of an unassigned replica.
@@ -93,7 +110,8 @@ package final class MetricRegistry: Sendable {
         let families = families.withLock { $0 }
         var page = ""
         for (name, family) in families.sorted(by: { $0.key < $1.key }) where !family.series.isEmpty {
-            page += "# HELP \(name) \(family.help)\n# TYPE \(name) \(family.kind)\n"
+            let help = family.help.replacing("\\", with: "\\\\").replacing("\n", with: "\\n")
+            page += "# HELP \(name) \(help)\n# TYPE \(name) \(family.kind)\n"
             for (labels, instrument) in family.series.sorted(by: { $0.key < $1.key }) {
                 page += Self.lines(name, labels, instrument)
             }
@@ -105,6 +123,7 @@ package final class MetricRegistry: Sendable {
         let braces = labels.isEmpty ? "" : "{\(labels)}"
         switch instrument {
         case .counter(let counter): return "\(name)\(braces) \(counter.value)\n"
+        case .reading(_, let value): return "\(name)\(braces) \(number(value()))\n"
         case .gauge(let gauge): return "\(name)\(braces) \(number(gauge.value))\n"
         case .histogram(let histogram):
             let prefix = labels.isEmpty ? "" : labels + ","

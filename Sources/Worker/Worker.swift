@@ -43,7 +43,10 @@ final class Worker: Sendable {
         self.evidence = evidence
         var access = try KubernetesConfiguration.load(kubeconfig: configuration.kubeconfigPath)
         access.namespace = configuration.namespace
-        client = KubernetesClient(configuration: access, http: try HTTPClient())
+        var client = KubernetesClient(configuration: access, http: try HTTPClient())
+        client.metrics = CallMetrics(metrics)
+        self.client = client
+        metrics.addProcess(version: configuration.version)
         events = EventRecorder(client: client, component: "fathom-worker", instance: configuration.name)
         let exchanges = try Self.exchanges(configuration.exchangesFile)
         self.exchanges = exchanges
@@ -90,12 +93,19 @@ final class Worker: Sendable {
                 ) { book in venues.first { $0.exchange.name == book.venue }?.source.isComing(book) ?? false },
                 audits: AuditEndpoint(directory: directory, loops: loops),
                 infos: InfoEndpoint(directory: directory, clock: clock), weights: weights,
+                durations: LinkDurations(metrics),
                 loads: { [loads = keeper.loads] in loads.withLock { $0 } }))
         do {
             server = try HTTPServer(
                 HTTPServerConfiguration(host: configuration.listenAddress, port: configuration.port),
                 loops: [serverLoop], handler: HealthEndpoint(health: health, metrics: metrics),
                 webSockets: ["/link/v1": links])
+            server.show(in: metrics, listener: "link")
+            LoopWatch.watch(loops.map(\.loop) + [serverLoop], metrics)
+            metrics.gauge(
+                "fathom_worker_accepted_links",
+                help: "Links that gateways, other workers and the controller have made to this worker."
+            ) { [links] in Double(links.linkCount) }
         } catch {
             for loop in loops { loop.loop.stop() }
             serverLoop.stop()

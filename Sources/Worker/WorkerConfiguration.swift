@@ -33,6 +33,7 @@ package struct WorkerConfiguration: Sendable {
     /// When connections to exchanges are replaced; nil: shortly before the exchange ends them.
     package var feedLifetime: Duration?
     package var onListening: (@Sendable (Int) -> Void)?
+    package var version = "unknown"
 
     package init(
         name: String, uid: String, namespace: String = "default", node: String = "local",

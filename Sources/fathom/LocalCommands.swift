@@ -22,6 +22,7 @@ enum APIServerCommand: Command {
         configuration.port = arguments.integer("port") ?? configuration.port
         configuration.dataDirectory = arguments.string("data-dir") ?? configuration.dataDirectory
         configuration.keptRevisions = arguments.integer("keep-revisions") ?? configuration.keptRevisions
+        configuration.version = Main.version
         try await runApiServer(configuration)
     }
 }

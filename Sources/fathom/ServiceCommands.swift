@@ -26,7 +26,7 @@ func exchangeDirectory(_ file: String?) throws -> ExchangeDirectory {
     do {
         return try ExchangeDirectory(overridesYAML: bytes)
     } catch {
-        throw ArgumentError("\(file): \(error)")
+        throw ArgumentError(mistakes: error.problems.map { "\(file): \($0)" })
     }
 }
 
@@ -79,6 +79,7 @@ enum ControllerCommand: Command {
         configuration.linkKeySecret = arguments.string("link-key-secret")
         configuration.linkKeyInterval =
             arguments.duration("link-key-rotation") ?? configuration.linkKeyInterval
+        configuration.version = Main.version
         configuration.assignsCredentials = arguments.string("credentials") != "ignore"
         return configuration
     }
@@ -133,6 +134,7 @@ enum WorkerCommand: Command {
             feeds: arguments.integer("feeds") ?? 1,
             feedLifetime: arguments.integer("feed-lifetime-seconds").map { .seconds($0) })
         configuration.linkKeySecret = arguments.string("link-key-secret")
+        configuration.version = Main.version
         configuration.drainPeriod = .seconds(arguments.integer("drain-seconds") ?? 110)
         configuration.mustHurry = { ProcessLifetime.mustHurry }
         return configuration
@@ -165,6 +167,7 @@ enum GatewayCommand: Command {
             .value(
                 "drain-seconds", "s", .integer(0...86_400), default: "10",
                 help: "How long to serve on after SIGTERM, until clients have found other gateways."),
+            .toggle("access-log", help: "Write every request to the log, without its parameters."),
         ] + SharedFlags.identity("gateway") + SharedFlags.cluster + SharedFlags.exchanges
             + SharedFlags.linkKey + SharedFlags.logging,
         checks: [SharedChecks.exchanges, SharedChecks.linkKey])
@@ -185,6 +188,7 @@ enum GatewayCommand: Command {
         configuration.allowedHosts = arguments.strings("allowed-host")
         configuration.credentialEndpoints = arguments.string("credential-endpoints") == "on"
         configuration.kubeconfig = arguments.string("kubeconfig")
+        configuration.writesAccessLog = arguments.has("access-log")
         configuration.linkKeyFile = arguments.string("link-key-file")
         configuration.linkKeySecret = arguments.string("link-key-secret")
         configuration.exchangesFile = arguments.string("exchanges")

@@ -27,7 +27,6 @@ def script(name, *arguments):
     return done.stdout
 
 
-@unittest.skipUnless((ROOT / "hack/real-apiserver.sh").exists(), "needs hack/real-apiserver.sh")
 class Cluster(unittest.TestCase):
     """A real kube-apiserver, emptied after each test."""
 

@@ -68,6 +68,16 @@ class Rendering(unittest.TestCase):
         ports = {p["name"]: p["containerPort"] for p in pods(render())["gateway"]["spec"]["containers"][0]["ports"]}
         self.assertEqual(ports, {"http": 8080, "health": 9090})
 
+    def test_pods_ask_to_be_scraped_where_their_metrics_are_and_may_be_told_not_to(self):
+        for component, pod in pods(render()).items():
+            notes = pod["metadata"]["annotations"]
+            self.assertEqual((notes["prometheus.io/scrape"], notes["prometheus.io/path"]), ("true", "/metrics"))
+            ports = {str(p["containerPort"]): p["name"] for p in pod["spec"]["containers"][0]["ports"]}
+            self.assertEqual(ports[notes["prometheus.io/port"]], "link" if component == "worker" else "health")
+        for pod in pods(render({"podAnnotations": {"prometheus.io/scrape": "false", "team": "markets"}})).values():
+            notes = pod["metadata"]["annotations"]
+            self.assertEqual((notes["prometheus.io/scrape"], notes["team"]), ("false", "markets"))
+
     def test_workers_are_replaced_by_surge_and_have_time_to_hand_over(self):
         worker = named(render(name="books"), "Deployment", "books-worker")["spec"]
         self.assertEqual(worker["strategy"]["rollingUpdate"], {"maxSurge": 1, "maxUnavailable": 0})

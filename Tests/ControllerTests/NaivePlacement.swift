@@ -79,6 +79,9 @@ struct NaivePlacement {
             if replica.isReady, !old.isReady || kept.count(where: \.isReady) > cache.replicas {
                 delete(old, .moved)
                 kept.removeAll { $0 == old }
+            } else if replica.isOverdue, !replica.isReady {
+                delete(replica, .moveAbandoned)
+                kept.removeAll { $0 == replica }
             } else {
                 moving.append(replica)
                 load[old.workerUID, default: 0] -= cache.load

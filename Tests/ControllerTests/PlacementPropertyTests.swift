@@ -64,9 +64,10 @@ struct PlacementHistory {
             state.caches[index].load = 10 + number(0...90)
         case 9:
             guard let index = state.replicas.indices.randomElement(using: &random) else { return }
-            switch number(0...2) {
+            switch number(0...3) {
             case 0: state.replicas[index].isDeleting = true
             case 1: state.replicas[index].isFailed.toggle()
+            case 2: state.replicas[index].isOverdue.toggle()
             default: planner.removeReplica(name: state.replicas.remove(at: index).name)
             }
         default:
@@ -75,6 +76,9 @@ struct PlacementHistory {
             }
         }
         for index in state.workers.indices where number(0...3) == 0 { state.workers[index].isSettled = true }
+        for index in state.workers.indices where number(0...15) == 0 {
+            state.workers[index].isAvoided.toggle()
+        }
         tell()
     }
 

@@ -217,6 +217,8 @@ class Surroundings(Row):
             self.assertAlmostEqual(float(offset[1]), 3600, delta=5)
             eventually("it is served", lambda: cluster.levels("asks", "BTCUSDT")["result"] == "OK")
             cluster.audit("BTCUSDT", "asks")
+            # Not even in the first moments was a book withdrawn for it.
+            self.assertNotRegex(text_of(metrics), r'fathom_worker_resyncs_total\{[^}]*reason="(ClockSkew|FeedLate)"')
 
     def test_settings_wrong(self):
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:

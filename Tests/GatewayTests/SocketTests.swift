@@ -103,7 +103,7 @@ struct SocketScene {
         while true {
             let page = String(
                 decoding: try await get("/metrics", port: gateway.healthPort).body, as: UTF8.self)
-            if page.contains("fathom_gateway_links{state=\"up\"} \(count)\n") { return }
+            if page.contains("fathom_links{state=\"up\"} \(count)\n") { return }
             try #require(ContinuousClock.now < end, "no \(count) links: \(page)")
             await Task.yield()
         }

@@ -52,6 +52,60 @@ import Testing
         registry.counter("n", help: "N.").add()
         #expect(registry.counter("n", help: "N.").value == 2)
     }
+
+    @Test func `what something else keeps is read when the page is`() {
+        let registry = MetricRegistry()
+        let kept = Guarded(1.5)
+        registry.gauge("level", help: "A \\ and\na line.") { kept.withLock { $0 } }
+        registry.counter("sum_total", help: "A sum.", labels: ["of": "x"]) { kept.withLock { $0 * 2 } }
+        kept.withLock { $0 = 4 }
+        #expect(
+            String(decoding: registry.render(), as: UTF8.self) == #"""
+                # HELP level A \\ and\na line.
+                # TYPE level gauge
+                level 4
+                # HELP sum_total A sum.
+                # TYPE sum_total counter
+                sum_total{of="x"} 8
+
+                """#)
+    }
+
+    @Test func `a gauge that many threads change loses nothing`() async {
+        let gauge = Gauge()
+        await withDiscardingTaskGroup { group in
+            for _ in 0..<8 { group.addTask { for _ in 0..<1000 { gauge.add(1) } } }
+        }
+        gauge.add(-0.5)
+        #expect(gauge.value == 7999.5)
+    }
+
+    @Test func `the process tells of itself`() throws {
+        let registry = MetricRegistry()
+        registry.addProcess(version: "1.2.3")
+        let lines = String(decoding: registry.render(), as: UTF8.self).split(separator: "\n")
+        #expect(lines.contains("fathom_build_info{version=\"1.2.3\"} 1"))
+        func value(_ name: String) throws -> Double {
+            let line = try #require(lines.first { $0.hasPrefix("\(name) ") })
+            return try #require(Double(line.dropFirst(name.count + 1)))
+        }
+        #expect(try value("process_resident_memory_bytes") > 1_000_000)
+        #expect(try value("process_cpu_seconds_total") > 0)
+        #expect(try value("process_open_fds") >= 3)
+        #expect(try value("process_max_fds") >= value("process_open_fds"))
+        #expect(try value("process_start_time_seconds") > 1_700_000_000)
+    }
+}
+
+@Suite struct LogLimitTests {
+    @Test func `so many lines a second pass, and the next second says how many did not`() {
+        let limit = LogLimit(perSecond: 2)
+        let first = (0..<5).map { _ in limit.pass(second: 7) }
+        #expect(first.map(\.mayWrite) == [true, true, false, false, false])
+        #expect(first.allSatisfy { $0.suppressed == 0 })
+        #expect(limit.pass(second: 8) == (true, 3))
+        #expect(limit.pass(second: 8) == (true, 0))
+    }
 }
 
 @Suite struct HealthTests {

@@ -17,6 +17,7 @@ struct GrantLinks: Sendable {
     let loop: EventLoop
     let identity: LinkIdentity
     let keys: @Sendable () -> LinkKeys
+    let metrics: LinkMetrics
     /// Told what the copies of a worker cost it.
     let measured: @Sendable ([String: Int]) -> Void
     /// How often workers are asked for that.
@@ -46,7 +47,7 @@ struct GrantLinks: Sendable {
     private func serve(_ worker: Worker) async {
         let client = LinkClient(
             loop: loop, endpoint: worker.endpoint, identity: identity, keys: keys, expectedUID: worker.uid,
-            expectedIncarnation: worker.incarnation)
+            expectedIncarnation: worker.incarnation, onStateChange: metrics.follow())
         client.start()
         defer { client.stop() }
         var answered: UInt64 = 0

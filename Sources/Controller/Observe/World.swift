@@ -14,6 +14,10 @@ struct World: Sendable {
     private var violations: [String: [SpecViolation]] = [:]
     private var loads: [String: Int] = [:]
     private var recent = RecentWrites()
+    /// Copies that say that they are to take another's place, while that is there.
+    private var moving: Set<String> = []
+    private var overdue: Set<String> = []
+    private var moves = MoveWatch()
     /// Caches, by uid, whose placement or status may not be right any more.
     private(set) var dirty: Set<String> = []
     private(set) var planner = PlacementPlanner()
@@ -34,6 +38,39 @@ struct World: Sendable {
         for cache in recent.expiredCaches(at: now) { put(cache) }
         takeWorkers(seen.workers)
         for (name, load) in seen.loads { take(load: load, ofReplica: name) }
+        watchMoves(now)
+    }
+
+    /// Gives up moves whose new copies do not become ready.
+    private mutating func watchMoves(_ now: ContinuousClock.Instant) {
+        for name in moving {
+            guard let replica = replicas[name], let cache = replica.cacheUID, let worker = replica.workerUID,
+                let old = replica.metadata.annotations[AnnotationKey.replaces], replicas[old] != nil
+            else {
+                moving.remove(name)
+                moves.forget(name)
+                continue
+            }
+            var told = placementReplica(name, cache, worker, replica)
+            guard !told.isReady else {
+                moves.forget(name)
+                continue
+            }
+            guard moves.waits(name, at: now), overdue.insert(name).inserted else { continue }
+            told.isOverdue = true
+            planner.set(told)
+            dirty.insert(cache)
+            moves.avoid(worker: worker, at: now)
+            if let worker = workers[worker] { planner.set(placementWorker(worker)) }
+        }
+        for uid in moves.rested(at: now) { workers[uid].map { planner.set(placementWorker($0)) } }
+    }
+
+    private func placementWorker(_ worker: Observation.ObservedWorker) -> PlacementState.Worker {
+        PlacementState.Worker(
+            uid: worker.record.uid, name: worker.record.name, node: worker.record.node, zone: worker.zone,
+            standing: worker.standing, isSettled: worker.isSettled,
+            isAvoided: moves.isAvoided(worker: worker.record.uid))
     }
 
     private mutating func takeCache(_ name: String, _ object: DepthCache?, _ now: ContinuousClock.Instant) {
@@ -92,6 +129,11 @@ struct World: Sendable {
             if let uid = old.cacheUID { dirty.insert(uid) }
         }
         replicas[name] = object
+        if object?.metadata.annotations[AnnotationKey.replaces] != nil { moving.insert(name) }
+        if object == nil {
+            overdue.remove(name)
+            moves.forget(name)
+        }
         guard let object, let cache = object.cacheUID, let worker = object.workerUID else {
             return planner.removeReplica(name: name)
         }
@@ -112,7 +154,7 @@ struct World: Sendable {
             name: name, cacheUID: cacheUID, workerUID: workerUID,
             isReady: isHeard && phase == .synchronized, isFailed: isHeard && phase == .failed,
             isDeleting: replica.metadata.isBeingDeleted,
-            replaces: replica.metadata.annotations[AnnotationKey.replaces])
+            replaces: replica.metadata.annotations[AnnotationKey.replaces], isOverdue: overdue.contains(name))
     }
 
     private mutating func takeWorkers(_ seen: [Observation.ObservedWorker]) {
@@ -125,10 +167,7 @@ struct World: Sendable {
         let before = workers
         workers = now
         for (uid, worker) in now where before[uid] != worker {
-            planner.set(
-                PlacementState.Worker(
-                    uid: uid, name: worker.record.name, node: worker.record.node, zone: worker.zone,
-                    standing: worker.standing, isSettled: worker.isSettled))
+            planner.set(placementWorker(worker))
             if worker.record != before[uid]?.record || worker.standing != before[uid]?.standing {
                 lookAgain(onWorker: uid)
             }

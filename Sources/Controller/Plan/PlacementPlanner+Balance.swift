@@ -52,7 +52,8 @@ extension PlacementPlanner {
     }
 
     private func mayTake(_ worker: Int) -> Bool {
-        guard let entry = workers[worker].worker, entry.standing == .live, entry.isSettled else {
+        guard let entry = workers[worker].worker, entry.standing == .live, entry.isSettled, !entry.isAvoided
+        else {
             return false
         }
         return workers[worker].arriving < balance.perWorker
@@ -61,6 +62,7 @@ extension PlacementPlanner {
     // MARK: Spread
 
     private mutating func spread(_ left: inout Int, _ plan: inout PlacementPlan) {
+        let avoided = workers.indices.filter { workers[$0].worker?.isAvoided == true }
         var later: [Int] = []
         var looks = balance.spreads
         var next = 0
@@ -76,7 +78,8 @@ extension PlacementPlanner {
             let others = mine.filter { $0 != copy }
             guard
                 let choice = field.choose(
-                    taken: mine.map { copies[$0].worker }, counted: others.map { copies[$0].worker })
+                    taken: mine.map { copies[$0].worker } + avoided, counted: others.map { copies[$0].worker }
+                )
             else { continue }
             let now = crowd(of: copies[copy].worker, others)
             guard (choice.inZone, choice.onNode) < (now.inZone, now.onNode) else { continue }

@@ -144,6 +144,9 @@ extension PlacementPlanner {
             if isReady(copy), !isReady(old) || kept.count(where: { isReady($0) }) > cache.replicas {
                 delete(old, .moved, &plan)
                 kept.removeAll { $0 == old }
+            } else if copies[copy].replica.isOverdue, !isReady(copy) {
+                delete(copy, .moveAbandoned, &plan)
+                kept.removeAll { $0 == copy }
             } else {
                 moving.append(copy)
                 setCounts(old, false)

@@ -33,6 +33,8 @@ struct PlacementState: Equatable, Sendable {
         var isDeleting = false
         /// The copy that goes once this one is ready.
         var replaces: String?
+        /// It was made to take another's place and has not become ready in time.
+        var isOverdue = false
     }
 
     /// A worker that has a Lease.
@@ -44,6 +46,8 @@ struct PlacementState: Equatable, Sendable {
         var standing = Standing.live
         /// Live for long enough that copies are moved to it from others.
         var isSettled = true
+        /// A copy that was moved to it has not become ready lately: others are not, for a while.
+        var isAvoided = false
     }
 
     /// What may be expected of a worker.
@@ -106,5 +110,6 @@ struct PlacementPlan: Equatable, Sendable {
         case replaced = "other workers have ready copies"
         case moved = "the copy that takes its place is ready"
         case workerGone = "its worker is gone"
+        case moveAbandoned = "it did not become ready in time, so the move is given up"
     }
 }

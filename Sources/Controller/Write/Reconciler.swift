@@ -12,12 +12,23 @@ actor Reconciler {
     /// So many in one pass; between two passes news is taken in.
     private static let most = 1000
 
+    /// How work on one cache may end, for metrics.
+    enum Verdict: String, CaseIterable { case done, again, failed }
+
     private enum Result {
         case done
         /// Somebody else was faster: look again soon.
         case again
         /// This write is refused, or the API is away.
         case failed(any Error)
+
+        var verdict: Verdict {
+            switch self {
+            case .done: .done
+            case .again: .again
+            case .failed: .failed
+            }
+        }
     }
 
     private let writer: any ClusterWriter
@@ -35,6 +46,8 @@ actor Reconciler {
 
     /// One pass; false when the API is away and there is no sense in going on at once.
     func pass(_ seen: Observation, at now: ContinuousClock.Instant, time: Timestamp) async -> Bool {
+        let started = ContinuousClock.now
+        defer { metrics.passEnded(since: started) }
         world.take(seen, at: now)
         for (uid, wait) in waiting where wait.due <= now { world.touch(uid) }
         let work = ControlPlan.work(&world)
@@ -65,6 +78,7 @@ actor Reconciler {
 
     /// Notes when the cache is to be looked at again.
     private func settle(_ uid: String, _ result: Result, at now: ContinuousClock.Instant) {
+        metrics.reconciled(result.verdict)
         switch result {
         case .done: waiting[uid] = nil
         case .again: retry(uid, Backoff(initial: .milliseconds(50), maximum: .seconds(5)), at: now)
@@ -154,9 +168,14 @@ actor Reconciler {
         if case .conflict = outcome { return false }
         world.didDelete(replica, at: now)
         guard case .done = outcome, let cache = world.caches[deletion.cacheUID] else { return true }
-        await tell(
-            cache, .replicaDeleted,
-            "Removed copy \(deletion.name) from worker \(replica.spec.workerName): \(deletion.why.rawValue)")
+        let words =
+            "Removed copy \(deletion.name) from worker \(replica.spec.workerName): \(deletion.why.rawValue)"
+        guard deletion.why == .moveAbandoned else {
+            await tell(cache, .replicaDeleted, words)
+            return true
+        }
+        metrics.movesAbandoned.add()
+        await tell(cache, PlannedEvent(isWarning: true, reason: .moveAbandoned, message: words))
         return true
     }
 

@@ -4,16 +4,24 @@ internal import Transport
 /// Hands the requests of each connection to the dispatcher of its loop, without leaving the thread.
 final class GatewayServer: HTTPRequestHandler {
     private let dispatchers: [ObjectIdentifier: Dispatcher]
+    private let journal: RequestJournal
 
-    init(_ dispatchers: [(EventLoop, Dispatcher)]) {
+    init(_ dispatchers: [(EventLoop, Dispatcher)], journal: RequestJournal) {
+        self.journal = journal
         self.dispatchers = Dictionary(
             uniqueKeysWithValues: dispatchers.map { (ObjectIdentifier($0.0), $0.1) })
     }
 
     func handle(_ request: HTTPServerRequest, _ reply: HTTPReply) {
-        let send: @Sendable (GatewayReply) -> Void = { answer in
-            guard answer.status != 200 || !answer.headers.isEmpty else { return reply.sendJSON(answer.body) }
+        let start = ContinuousClock.now
+        let sentID = RequestIDs.accepted(request.header(RequestIDs.header))
+        let send: @Sendable (GatewayReply) -> Void = { [journal] answer in
+            let id = journal.note(answer, to: request, sentID, since: start)
+            guard answer.status != 200 || !answer.headers.isEmpty || id != nil else {
+                return reply.sendJSON(answer.body)
+            }
             var headers = answer.headers
+            if let id { headers.append(HTTPHeader(RequestIDs.header, id)) }
             if !answer.body.isEmpty { headers.append(HTTPHeader("content-type", answer.contentType)) }
             if let allow = answer.allow { headers.append(HTTPHeader("allow", allow)) }
             reply.send(status: answer.status, headers: headers, body: answer.body)
@@ -24,7 +32,8 @@ final class GatewayServer: HTTPRequestHandler {
         let rawQuery = Array(request.rawQuery)
         let accepted = GatewayRequest(
             method: request.method, path: request.path, query: QueryString(rawQuery), rawQuery: rawQuery,
-            host: request.header("host"), ifNoneMatch: request.header("if-none-match"), body: request.body)
+            host: request.header("host"), ifNoneMatch: request.header("if-none-match"), body: request.body,
+            start: start)
         let origin = request.header("origin")
         let fetchSite = request.header("sec-fetch-site")
         dispatcher.assumeIsolated {

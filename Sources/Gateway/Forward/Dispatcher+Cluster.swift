@@ -6,14 +6,18 @@ internal import Telemetry
 extension Dispatcher {
     func finish(
         _ request: GatewayRequest, _ endpoint: Endpoint, _ outcome: RequestOutcome, _ members: Members,
-        postBody: JSONFragment? = nil, _ reply: @Sendable (GatewayReply) -> Void
+        postBody: JSONFragment? = nil, reason: String = "", _ reply: @Sendable (GatewayReply) -> Void
     ) {
-        service.metrics.count(endpoint, outcome)
+        service.metrics.count(endpoint, outcome, since: request.start)
         var members = members
         if request.wantsDebug || postBody != nil {
             members.append(("debug", request.debug([service.own], postBody: postBody)))
         }
-        reply(GatewayReply(body: Envelope.render(members)))
+        var reason = reason
+        if reason.isEmpty, outcome.isTrouble, let message = members.first(where: { $0.0 == "message" }) {
+            reason = String(decoding: message.1.bytes, as: UTF8.self)
+        }
+        reply(GatewayReply(body: Envelope.render(members), outcome: outcome, reason: reason))
     }
 
     func read(

@@ -38,7 +38,7 @@ extension Dispatcher {
                 Problem(status: 405, id: .methodNotAllowed, detail: detail, headers: allow), reply)
         }
         let counted: V1Reply = { [metrics = service.metrics] answer in
-            metrics.count(resource, RequestOutcome(status: answer.status))
+            metrics.count(resource, answer.outcome, since: request.start)
             reply(answer)
         }
         do throws(Problem) {
@@ -74,7 +74,7 @@ extension Dispatcher {
     }
 
     private func rejectV1(_ problem: Problem, _ reply: V1Reply) {
-        service.metrics.rejected.add()
+        service.metrics.reject(problem.status)
         reply(problem.reply)
     }
 
@@ -148,7 +148,9 @@ extension Dispatcher {
                 return GatewayReply(status: 304, body: [], headers: headers)
             }
         }
-        return GatewayReply(body: book.bytes, headers: headers)
+        return GatewayReply(
+            body: book.bytes, headers: headers, outcome: book.failover == nil ? .ok : .failover,
+            reason: book.failover ?? "")
     }
 }
 

@@ -64,7 +64,7 @@ actor Dispatcher {
     }
 
     private func reject(_ answer: GatewayReply, _ reply: @Sendable (GatewayReply) -> Void) {
-        service.metrics.rejected.add()
+        service.metrics.reject(answer.status)
         reply(answer)
     }
 
@@ -153,11 +153,8 @@ extension Dispatcher {
         }
         let book = BookRequest(
             route: route, question: question, links: route.replicas.map { links[$0.workerUID] },
-            deadline: service.requestDeadline, now: start, look: look
-        ) { [self] outcome, replicas in
-            service.metrics.latency.observe(ContinuousClock.now - start)
-            completion(outcome, replicas)
-        }
+            deadline: service.requestDeadline, now: start, look: look,
+            completion: completion)
         book.advance(start)
         guard !book.isDone else { return }
         inFlight.append(book)
@@ -170,17 +167,21 @@ extension Dispatcher {
         let event = endpoint.event
         switch outcome {
         case .served(let json, _, let index, let failures):
-            service.metrics.count(endpoint, failures.isEmpty ? .ok : .failover)
+            let outcome = failures.isEmpty ? RequestOutcome.ok : .failover
+            service.metrics.count(endpoint, outcome, since: request.start)
             var extra: Members = []
+            var reason = ""
             if request.wantsDebug {
                 extra.append(("debug", request.debug([service.own, replicas[index].podName])))
             }
             if !failures.isEmpty {
                 service.metrics.failovers.add()
                 extra.append(("error_id", JSONFragment(ErrorID.servedAfterFailover.rawValue)))
-                extra.append(("error", JSONFragment(Self.failoverText(failures, replicas))))
+                reason = Self.failoverText(failures, replicas)
+                extra.append(("error", JSONFragment(reason)))
             }
-            reply(GatewayReply(body: Envelope.splice(extra, into: json)))
+            reply(
+                GatewayReply(body: Envelope.splice(extra, into: json), outcome: outcome, reason: reason))
         case .behind(let id):
             let text = "\(shown) stands at update id \(id)"
             finish(request, endpoint, .outOfSync, Envelope.error(.behind, event, text), reply)
@@ -198,7 +199,9 @@ extension Dispatcher {
             let members = Envelope.error(
                 .noWorkerReachable, event, "No DCN has responded to the request!",
                 [("requests", JSONFragment(requests))])
-            finish(request, endpoint, .unreachable, members, reply)
+            finish(
+                request, endpoint, .unreachable, members, reason: Self.failoverText(failures, replicas), reply
+            )
         case .badRequest(let parameter, let message):
             let text = "Invalid parameter \(parameter): \(message)"
             finish(request, endpoint, .badRequest, Envelope.error(.badQueryParameter, event, text), reply)

@@ -115,7 +115,7 @@ extension Dispatcher {
             let client = LinkClient(
                 loop: loop, endpoint: "\(worker.address):\(worker.port)", identity: settings.identity,
                 keys: settings.keys, expectedUID: worker.uid, expectedIncarnation: worker.incarnation,
-                timings: settings.timings)
+                timings: settings.timings, onStateChange: service.metrics.links.follow())
             links[worker.uid] = WorkerLinkClient(
                 worker: worker, client: client, dispatcher: self, awaited: awaited)
             client.start()

@@ -9,6 +9,9 @@ struct GatewayReply: Sendable, Equatable {
     var contentType = "application/json"
     /// Besides type and length.
     var headers: [HTTPHeader] = []
+    /// What became of the request, for the logs; why, if it is not what was asked for.
+    var outcome = RequestOutcome.ok
+    var reason = ""
 
     static let notFound = GatewayReply(status: 404, body: Array(#"{"detail":"Not Found"}"#.utf8))
 

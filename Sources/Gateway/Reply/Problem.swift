@@ -97,6 +97,7 @@ struct Problem: Error, Sendable, Equatable {
 
     var reply: GatewayReply {
         GatewayReply(
-            status: status, body: fragment().bytes, contentType: "application/problem+json", headers: headers)
+            status: status, body: fragment().bytes, contentType: "application/problem+json", headers: headers,
+            outcome: RequestOutcome(status: status), reason: detail)
     }
 }

@@ -10,6 +10,8 @@ package struct KubernetesClient: Sendable {
     var term: LeadershipTerm?
     /// Objects in one page of a list.
     package var pageSize = 500
+    /// Where calls and watches are counted.
+    package var metrics: CallMetrics?
 
     package init(configuration: KubernetesConfiguration, http: HTTPClient) {
         self.configuration = configuration
@@ -149,17 +151,23 @@ package struct KubernetesClient: Sendable {
 
     /// Sends a request; returns the body of a success and throws the Status of anything else.
     package func send(_ request: APIRequest) async throws -> [UInt8] {
+        let started = ContinuousClock.now
         do {
             var http = try configuration.httpRequest(request)
             http.timeout = try term.map { min(timeout, try $0.remaining()) } ?? timeout
             let answer = try await self.http.send(http)
+            metrics?.note(request.method, answer.status, since: started)
             guard (200..<300).contains(answer.status) else {
                 throw APIError.from(
                     code: answer.status, body: answer.body,
                     retryAfter: answer.headers.value(of: "retry-after"))
             }
             return answer.body
-        } catch { throw APIError.wrapping(error) }
+        } catch {
+            let failure = APIError.wrapping(error)
+            if case .transport? = failure as? APIError { metrics?.note(request.method, nil, since: started) }
+            throw failure
+        }
     }
 
     private func typed<Object: KubernetesResource>(_ request: APIRequest) async throws -> Object {

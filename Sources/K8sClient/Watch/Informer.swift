@@ -101,6 +101,7 @@ package final class Informer<Object: KubernetesResource>: Sendable {
                     noteProblem(nil, isLive: false)
                     continue
                 }
+                client.metrics?.watches(Object.resource.kind).failures.add()
                 noteProblem("\(failure)", isLive: false)
                 do { try await Task.sleep(for: delay) } catch { break }
             }
@@ -151,6 +152,9 @@ package final class Informer<Object: KubernetesResource>: Sendable {
         ]
         let stream = try await client.open(request, idleTimeout: settings.idleTimeout)
         state = state.after(.opened)
+        let watches = client.metrics?.watches(Object.resource.kind)
+        watches?.open.add(1)
+        defer { watches?.open.add(-1) }
         noteProblem(nil, isLive: true)
         var lines = WatchLines()
         for try await chunk in stream.body {

@@ -14,13 +14,14 @@ final class APICore {
     var registry = TypeRegistry()
     var watchers: [Int: Watcher] = [:]
     private var nextWatcher = 1
-    private var requestCounts: [String: Int] = [:]
+    let metrics: APIMetrics
     var openAPICache: [String: [UInt8]] = [:]
 
     init(
-        store: ObjectStore, users: [String: APIRole], now: @escaping () -> Int64 = Clock.now,
-        newUID: @escaping () -> String
+        store: ObjectStore, users: [String: APIRole], metrics: APIMetrics = APIMetrics(),
+        now: @escaping () -> Int64 = Clock.now, newUID: @escaping () -> String
     ) throws(StatusError) {
+        self.metrics = metrics
         self.store = store
         self.users = users
         // Derived from the admin's token: as secret as that one, and as lasting.
@@ -54,13 +55,14 @@ final class APICore {
     /// Answers one request; errors become `Status` objects.
     func answer(_ request: APIRequest) -> APIAnswer {
         let answer: APIAnswer
+        let started = ContinuousClock.now
         do {
             answer = try handle(request)
         } catch {
             answer = .json(error.status, code: error.code)
         }
         let code = if case .reply(let reply) = answer { reply.code } else { 200 }
-        requestCounts["\(request.method)\",code=\"\(code)", default: 0] += 1
+        metrics.count(request.method, code, since: started)
         return answer
     }
 
@@ -165,17 +167,5 @@ final class APICore {
         var wish = old
         wish["spec"] = definition["spec"]
         _ = try update(key, from: old, to: wish, context)
-    }
-
-    var metrics: String {
-        var text = "# HELP apiserver_request_total Requests answered, by method and code.\n"
-        text += "# TYPE apiserver_request_total counter\n"
-        for (labels, count) in requestCounts.sorted(by: { $0.key < $1.key }) {
-            text += "apiserver_request_total{verb=\"\(labels)\"} \(count)\n"
-        }
-        text += "# HELP apiserver_watchers Open watches.\n# TYPE apiserver_watchers gauge\n"
-        text += "apiserver_watchers \(watchers.count)\n"
-        text += "# HELP apiserver_revision Number of the last change.\n# TYPE apiserver_revision counter\n"
-        return text + "apiserver_revision \(store.revision)\n"
     }
 }

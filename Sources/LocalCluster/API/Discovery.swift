@@ -15,7 +15,9 @@ extension APICore {
         }
         switch parts.first {
         case "healthz", "livez", "readyz": return APIReply.text("ok")
-        case "metrics": return APIReply.text(metrics)
+        case "metrics":
+            let page = metrics.render(watchers: watchers.count, revision: store.revision)
+            return APIReply.text(String(decoding: page, as: UTF8.self))
         case "version": return .json(Self.version)
         case "openapi": return try openAPI(request, parts)
         case "api" where parts.count == 1:

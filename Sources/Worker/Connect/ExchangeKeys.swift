@@ -16,6 +16,8 @@ final class ExchangeKeys: Sendable {
         var watches: [String: Task<Void, Never>] = [:]
         /// Keys that the exchange does not accept, by Secret, until the value changes.
         var refused: [String: APIKey] = [:]
+        /// Groups that had a Secret at some time: their metric says that they have none.
+        var known: Set<String> = []
     }
 
     private static let log = Log("credentials")
@@ -129,12 +131,17 @@ final class ExchangeKeys: Sendable {
 
     private func show() {
         let groups = state.withLock { state in
-            state.assigned.mapValues { name in state.found[name].map { $0 != state.refused[name] } ?? false }
+            state.known.formUnion(state.assigned.keys)
+            return Dictionary(
+                uniqueKeysWithValues: state.known.map { group in
+                    let name = state.assigned[group] ?? ""
+                    return (group, state.found[name].map { $0 != state.refused[name] } ?? false)
+                })
         }
         for (group, isInUse) in groups {
             metrics.gauge(
                 "fathom_worker_credentials_in_use",
-                help: "1 while requests to exchanges of the account group carry an API key",
+                help: "1 while requests to exchanges of the account group carry an API key.",
                 labels: ["group": group]
             ).set(isInUse ? 1 : 0)
         }

@@ -34,26 +34,26 @@ final class Venue: Sendable {
         attempts = Guarded(RateWindow(limit: 60, period: .seconds(300)))
         let labels = ["exchange": exchange.name]
         frames = metrics.counter(
-            "fathom_worker_feed_messages_total", help: "Messages received from the exchange", labels: labels)
+            "fathom_worker_feed_messages_total", help: "Messages received from the exchange.", labels: labels)
         bytes = metrics.counter(
-            "fathom_worker_feed_bytes_total", help: "Bytes of those messages", labels: labels)
+            "fathom_worker_feed_bytes_total", help: "Bytes of those messages.", labels: labels)
         malformed = metrics.counter(
-            "fathom_worker_feed_malformed_total", help: "Messages that could not be read", labels: labels)
+            "fathom_worker_feed_malformed_total", help: "Messages that could not be read.", labels: labels)
         func audits(_ result: String) -> Counter {
             metrics.counter(
                 "fathom_worker_audits_total",
-                help: "Comparisons of a book with the exchange's own at the same id, by result",
+                help: "Comparisons of a book with the exchange's own at the same id, by result.",
                 labels: ["exchange": exchange.name, "result": result])
         }
         clockOffsetGauge = metrics.gauge(
-            "fathom_worker_clock_offset_seconds", help: "How far the exchange's clock is ahead of ours",
+            "fathom_worker_clock_offset_seconds", help: "How far the exchange's clock is ahead of ours.",
             labels: labels)
         matches = audits("match")
         mismatches = audits("mismatch")
         connections = metrics.counter(
-            "fathom_worker_feed_connections_total", help: "Connections opened", labels: labels)
+            "fathom_worker_feed_connections_total", help: "Connections opened.", labels: labels)
         lag = metrics.histogram(
-            "fathom_worker_feed_lag_seconds", help: "From the exchange's event time to its receipt here",
+            "fathom_worker_feed_lag_seconds", help: "From the exchange's event time to its receipt here.",
             bounds: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10], labels: labels)
     }
 
@@ -71,7 +71,7 @@ final class Venue: Sendable {
 
     func countLoss(_ end: FeedEnd) {
         metrics.counter(
-            "fathom_worker_feed_losses_total", help: "Connections lost, by cause",
+            "fathom_worker_feed_losses_total", help: "Connections lost, by cause.",
             labels: ["exchange": exchange.name, "cause": end.label]
         ).add()
     }
@@ -79,7 +79,7 @@ final class Venue: Sendable {
     func countHandover(_ cause: FeedEnd, _ outcome: Handover.Outcome) {
         metrics.counter(
             "fathom_worker_feed_handovers_total",
-            help: "Connections that were to be replaced before they ended, by cause and outcome",
+            help: "Connections that were to be replaced before they ended, by cause and outcome.",
             labels: [
                 "exchange": exchange.name, "cause": cause.label,
                 "outcome": outcome.rawValue,
@@ -90,7 +90,7 @@ final class Venue: Sendable {
     func countRenewal(_ reason: Reason) {
         metrics.counter(
             "fathom_worker_lines_renewed_total",
-            help: "Streams asked for anew on one connection while another brought them",
+            help: "Streams asked for anew on one connection while another brought them.",
             labels: ["exchange": exchange.name, "reason": reason.rawValue]
         ).add()
     }

@@ -37,7 +37,7 @@ final class PeerDesk: Sendable {
         func counter(_ outcome: String) -> Counter {
             metrics.counter(
                 "fathom_worker_peer_copies_total",
-                help: "Snapshots wanted of other workers: copied, or none to be had",
+                help: "Snapshots wanted of other workers: copied, or none to be had.",
                 labels: ["outcome": outcome])
         }
         copied = counter("copied")

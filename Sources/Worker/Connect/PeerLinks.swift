@@ -28,11 +28,14 @@ actor PeerLinks {
     private let identity: LinkIdentity
     private let keys: @Sendable () -> LinkKeys
     private let clock: WorkerClock
+    private let metrics: LinkMetrics
     private var links: [String: Link] = [:]
 
     init(
-        loop: EventLoop, identity: LinkIdentity, keys: @escaping @Sendable () -> LinkKeys, clock: WorkerClock
+        loop: EventLoop, identity: LinkIdentity, keys: @escaping @Sendable () -> LinkKeys, clock: WorkerClock,
+        metrics: LinkMetrics
     ) {
+        self.metrics = metrics
         self.loop = loop
         self.identity = identity
         self.keys = keys
@@ -90,7 +93,7 @@ actor PeerLinks {
         links.removeValue(forKey: peer.uid)?.client.stop()
         let client = LinkClient(
             loop: loop, endpoint: peer.endpoint, identity: identity, keys: keys, expectedUID: peer.uid,
-            expectedIncarnation: peer.incarnation)
+            expectedIncarnation: peer.incarnation, onStateChange: metrics.follow())
         let link = Link(peer: peer, client: client, now: clock.now)
         links[peer.uid] = link
         client.start()

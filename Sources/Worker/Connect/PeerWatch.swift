@@ -34,7 +34,8 @@ struct PeerWatch: Sendable {
         keys: @escaping @Sendable () -> LinkKeys, loop: EventLoop, exchanges: ExchangeDirectory,
         clock: WorkerClock, metrics: MetricRegistry
     ) {
-        let links = PeerLinks(loop: loop, identity: identity, keys: keys, clock: clock)
+        let links = PeerLinks(
+            loop: loop, identity: identity, keys: keys, clock: clock, metrics: LinkMetrics(metrics))
         self.links = links
         desk = PeerDesk(clock: clock, metrics: metrics) { await links.ask($0, $1) }
         caches = Informer(client: client, namespace: namespace, log: Log("peers"))

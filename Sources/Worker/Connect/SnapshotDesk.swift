@@ -95,6 +95,7 @@ final class SnapshotDesk: Sendable {
 
     private let desksOfPool: Int
     private let keys: ExchangeKeys?
+    private let metrics: ExchangeRequestMetrics
 
     /// `weight` is shared by the `desksOfPool` exchanges of one pool.
     init(
@@ -114,9 +115,10 @@ final class SnapshotDesk: Sendable {
                 .audit: WeightRation(perMinute: Double(limit) / 50),
             ]))
         (signal, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        self.metrics = ExchangeRequestMetrics(exchange: exchange.name, metrics)
         weightGauge = metrics.gauge(
             "fathom_worker_request_weight_used",
-            help: "Request weight used in this minute, as the exchange counts it",
+            help: "Request weight used in this minute, as the exchange counts it.",
             labels: ["exchange": exchange.name])
     }
 
@@ -145,7 +147,10 @@ final class SnapshotDesk: Sendable {
                 while let (order, request, reservation) = next() {
                     group.addTask {
                         if order.willSend?() ?? true {
-                            order.completion(await self.fetch(order, request, reservation))
+                            let started = ContinuousClock.now
+                            let outcome = await self.fetch(order, request, reservation)
+                            self.metrics.count(order.purpose, outcome, since: started)
+                            order.completion(outcome)
                         } else {
                             self.weight.withLock { $0.giveBack(reservation) }
                         }
@@ -165,8 +170,8 @@ final class SnapshotDesk: Sendable {
         }
     }
 
-    /// What to add to our clock to get the exchange's, in milliseconds.
-    var clockOffset: Int64 { weight.withLock { $0.clock.offsetMilliseconds } }
+    /// What the exchange's answers have told of its clock.
+    var exchangeClock: ExchangeClock { weight.withLock { $0.clock } }
 
     /// When the exchange last answered as it should.
     var answeredAt: Duration { state.withLock { $0.answeredAt } }

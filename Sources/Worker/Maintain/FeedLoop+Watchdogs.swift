@@ -20,7 +20,15 @@ extension FeedLoop {
     /// Compares an event's time with the exchange's clock.
     func watchLateness(_ duty: BookDuty, eventTime: Int64, _ arrival: Arrival) {
         let offset = duty.venue.clockOffset.load(ordering: .relaxed)
-        guard duty.lateness.saw(arrival.wallMilliseconds + offset - eventTime) else { return }
+        var lateness = arrival.wallMilliseconds + offset - eventTime
+        if abs(lateness) > LatenessWatch.limit {
+            // The exchange may have told its time since the last look. Until it has, nobody knows which clock is wrong, and a
+            // book without a snapshot is not served anyway.
+            let clock = duty.venue.desk.exchangeClock
+            guard clock.isKnown || liveID(duty) != nil else { return }
+            lateness = arrival.wallMilliseconds + clock.offsetMilliseconds - eventTime
+        }
+        guard duty.lateness.saw(lateness) else { return }
         if let fault = duty.lateness.fault {
             endFresh(duty, "\(fault.rawValue): the stream cannot be believed")
             suspend(duty, fault)
@@ -85,7 +93,7 @@ extension FeedLoop {
     func readClocks() {
         var read: Set<ObjectIdentifier> = []
         for duty in duties.values where read.insert(ObjectIdentifier(duty.venue)).inserted {
-            let offset = duty.venue.desk.clockOffset
+            let offset = duty.venue.desk.exchangeClock.offsetMilliseconds
             let before = duty.venue.clockOffset.exchange(offset, ordering: .relaxed)
             tellClock(duty.venue.exchange.name, before: before, now: offset)
             duty.venue.clockOffsetGauge.set(Double(offset) / 1000)

@@ -36,13 +36,13 @@ extension ReplicaKeeper {
     func count(_ report: KeptBook.Report, _ id: BookID, before: KeptBook.Report?) {
         let labels = ["exchange": id.venue, "market": id.market]
         metrics.gauge(
-            "fathom_worker_book_synchronized", help: "Whether the book may be served", labels: labels
+            "fathom_worker_book_synchronized", help: "Whether the book may be served.", labels: labels
         )
         .set(report.phase == .synchronized ? 1 : 0)
         guard let audit = report.lastAudit, audit != before?.lastAudit else { return }
         metrics.gauge(
             "fathom_worker_audit_time_seconds",
-            help: "When the book was last compared with the exchange's own, in seconds since 1970",
+            help: "When the book was last compared with the exchange's own, in seconds since 1970.",
             labels: labels
         ).set(Double(audit.time) / 1000)
         let levels = [
@@ -51,7 +51,7 @@ extension ReplicaKeeper {
         ]
         for (result, count) in levels {
             metrics.gauge(
-                "fathom_worker_audit_levels", help: "Levels of the last comparison, by result",
+                "fathom_worker_audit_levels", help: "Levels of the last comparison, by result.",
                 labels: labels.merging(["result": result]) { first, _ in first }
             ).set(count)
         }
@@ -61,7 +61,7 @@ extension ReplicaKeeper {
     func take(_ losses: [ReportBoard.Loss]) {
         for loss in losses {
             metrics.counter(
-                "fathom_worker_resyncs_total", help: "Losses of synchronisation, by reason",
+                "fathom_worker_resyncs_total", help: "Losses of synchronisation, by reason.",
                 labels: ["exchange": loss.book.venue, "reason": loss.reason.rawValue]
             ).add()
             let words = loss.message.isEmpty ? "the book is synchronised anew" : loss.message
@@ -92,7 +92,7 @@ extension ReplicaKeeper {
     func showPhases() {
         for phase in ReplicaPhase.allCases {
             let count = books.keys.count { (reports[$0]?.phase ?? .pending) == phase }
-            metrics.gauge("fathom_worker_books", help: "Books by phase", labels: ["phase": phase.rawValue])
+            metrics.gauge("fathom_worker_books", help: "Books by phase.", labels: ["phase": phase.rawValue])
                 .set(count)
         }
     }
@@ -104,14 +104,14 @@ extension ReplicaKeeper {
             for (side, known) in [("bids", reach.bids), ("asks", reach.asks)] {
                 let labels = ["exchange": id.venue, "market": id.market, "side": side]
                 metrics.gauge(
-                    "fathom_worker_covered_levels", help: "Levels inside the coverage", labels: labels
+                    "fathom_worker_covered_levels", help: "Levels inside the coverage.", labels: labels
                 ).set(known.levels)
                 metrics.gauge(
-                    "fathom_worker_covered_whole", help: "Whether the whole side is known", labels: labels
+                    "fathom_worker_covered_whole", help: "Whether the whole side is known.", labels: labels
                 ).set(known.isWhole ? 1 : 0)
                 guard let price = known.to.map(Self.number) else { continue }
                 metrics.gauge(
-                    "fathom_worker_covered_to", help: "The price up to which the side is complete",
+                    "fathom_worker_covered_to", help: "The price up to which the side is complete.",
                     labels: labels
                 ).set(price)
             }

@@ -67,7 +67,7 @@ struct QueryCounts: Sendable {
     init(_ metrics: MetricRegistry) {
         func counter(_ outcome: String) -> Counter {
             metrics.counter(
-                "fathom_worker_link_requests_total", help: "Queries over links, by outcome",
+                "fathom_worker_link_requests_total", help: "Queries over links, by outcome.",
                 labels: ["outcome": outcome])
         }
         served = counter("served")

@@ -28,7 +28,7 @@ final class CopyEndpoint: LinkRequestHandler {
         self.isComing = isComing
         func counter(_ outcome: String) -> Counter {
             metrics.counter(
-                "fathom_worker_copies_served_total", help: "Copies that other workers asked for, by outcome",
+                "fathom_worker_copies_served_total", help: "Copies that other workers asked for, by outcome.",
                 labels: ["outcome": outcome])
         }
         given = counter("given")
@@ -122,13 +122,15 @@ final class LinkEndpoint: LinkRequestHandler {
     private let infos: InfoEndpoint
     private let weights: WeightEndpoint
     private let loads: @Sendable () -> LoadReport
+    private let durations: LinkDurations
 
     init(
         books: BookEndpoint, bothSides: BooksEndpoint, copies: CopyEndpoint, audits: AuditEndpoint,
         infos: InfoEndpoint,
-        weights: WeightEndpoint, loads: @escaping @Sendable () -> LoadReport
+        weights: WeightEndpoint, durations: LinkDurations, loads: @escaping @Sendable () -> LoadReport
     ) {
         self.loads = loads
+        self.durations = durations
         self.books = books
         self.bothSides = bothSides
         self.copies = copies
@@ -139,14 +141,44 @@ final class LinkEndpoint: LinkRequestHandler {
 
     func handle(_ request: LinkRequest, _ reply: LinkReply) {
         switch request.kind {
-        case LinkMessageKind.booksQuery: bothSides.handle(request, reply)
+        case LinkMessageKind.booksQuery:
+            durations.books.measure { bothSides.handle(request, reply) }
         case LinkMessageKind.bookCopyRequest: copies.handle(request, reply)
         case LinkMessageKind.auditQuery: audits.handle(request, reply)
         case LinkMessageKind.weightGrant: weights.handle(request, reply)
         case LinkMessageKind.loadQuery:
             reply.send(kind: LinkMessageKind.loadReport, payload: loads().encoded())
         case LinkMessageKind.bookInfoQuery: infos.handle(request, reply)
-        default: books.handle(request, reply)
+        default: durations.book.measure { books.handle(request, reply) }
         }
+    }
+}
+
+/// How long answers take that are written at once.
+struct LinkDurations: Sendable {
+    let book: Histogram
+    let books: Histogram
+
+    init(_ metrics: MetricRegistry) {
+        func histogram(_ kind: String) -> Histogram {
+            metrics.histogram(
+                "fathom_worker_link_request_duration_seconds",
+                help: "Time to read books and write the answer to a query over a link.",
+                bounds: [
+                    0.000_001, 0.000_002_5, 0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25,
+                    0.000_5,
+                    0.001, 0.005, 0.025, 0.1,
+                ], labels: ["kind": kind])
+        }
+        book = histogram("book")
+        books = histogram("books")
+    }
+}
+
+extension Histogram {
+    fileprivate func measure(_ body: () -> Void) {
+        let start = ContinuousClock.now
+        body()
+        observe(start.duration(to: .now))
     }
 }

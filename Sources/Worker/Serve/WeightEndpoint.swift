@@ -47,18 +47,18 @@ final class WeightEndpoint: Sendable {
             let labels = ["pool": pool.name]
             return Gauges(
                 granted: metrics.gauge(
-                    "fathom_weight_granted", help: "Request weight that the leader granted for this minute",
+                    "fathom_weight_granted", help: "Request weight that the leader granted for this minute.",
                     labels: labels),
                 used: metrics.gauge(
-                    "fathom_weight_used", help: "Request weight that this process used of this minute",
+                    "fathom_weight_used", help: "Request weight that this process used of this minute.",
                     labels: labels),
                 limit: metrics.gauge(
                     "fathom_weight_limit",
-                    help: "Request weight that the exchange allows an address in a minute",
+                    help: "Request weight that the exchange allows an address in a minute.",
                     labels: labels),
                 waiting: ["first", "depth", "other"].map { urgency in
                     metrics.gauge(
-                        "fathom_weight_waiting_orders", help: "Requests that wait for weight, by urgency",
+                        "fathom_weight_waiting_orders", help: "Requests that wait for weight, by urgency.",
                         labels: ["pool": pool.name, "urgency": urgency])
                 })
         }

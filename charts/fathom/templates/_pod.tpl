@@ -15,9 +15,8 @@ metadata:
   annotations:
     # Settings are read at the start: what changes them restarts the pods that they concern.
     fathom.dev/config-digest: {{ printf "%s%s%s" (include "fathom.config" .) (toYaml $values.exchanges) (toYaml $values.exchangeCertificates) | sha256sum | trunc 16 | quote }}
-    {{- with $values.podAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- $scraping := dict "prometheus.io/scrape" "true" "prometheus.io/path" "/metrics" "prometheus.io/port" (ternary "8082" "9090" (eq $component "worker")) }}
+    {{- toYaml (merge (deepCopy $values.podAnnotations) $scraping) | nindent 4 }}
 spec:
   serviceAccountName: {{ $root.Release.Name }}-{{ $component }}
   # The token comes by the volume `api` below, short-lived and bound to the pod.
