@@ -22,7 +22,7 @@ struct Options: Sendable {
             "Plays the exchanges' market data: REST and WebSocket over TLS, with books that can be audited.",
         discussion: """
             Prints one JSON line {"event":"listening","port":N,"caFile":"..."} and runs until SIGTERM, SIGINT or the end of
-            the lifeline. Every exchange is under /<exchange>/ with the real paths behind it. /truth?exchange=&symbol=[&id=]
+            the lifeline. Every exchange is under /<exchange>/ with the real paths behind it. /truth?exchange=&symbol=[&id=][&limit=]
             gives the true book, /control?exchange=&symbol=&fault=&count=&duration=&delay=&form=&rank=&side= makes trouble,
             /status counts. Markets begin to move when somebody subscribes.
             """,

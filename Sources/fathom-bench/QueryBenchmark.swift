@@ -62,6 +62,8 @@ struct QueryTally {
     /// Microseconds from when a question was due to its good answer.
     var latencies: [UInt32] = []
     var failed = 0
+    /// Those of the failed that were told that the book is out of sync.
+    var refused = 0
     var failovers = 0
     var unrecorded = 0
     var firstFailures: [String] = []
@@ -88,6 +90,7 @@ struct QueryTally {
         }
         return [
             ("questions", Double(latencies.count + failed)), ("failed", Double(failed)),
+            ("refused", Double(refused)),
             ("failovers", Double(failovers)), ("per_second", Double(latencies.count) / seconds),
             ("p50_ms", milliseconds(0.5)), ("p99_ms", milliseconds(0.99)), ("p999_ms", milliseconds(0.999)),
             ("longest_ms", milliseconds(1)), ("longest_gap_ms", Double(longestGap) / 1e6),
@@ -102,6 +105,7 @@ private struct QueryRun {
     let requests: [[UInt8]]
     let expected: [UInt8]
     private static let failover = Array("\"#5001\"".utf8)
+    private static let refusal = Array("\"#6000\"".utf8)
     var tally = QueryTally()
     private var busy: [QueryConnection] = []
     private var idle: [QueryConnection] = []
@@ -185,13 +189,14 @@ private struct QueryRun {
         case .answered(let status, let body):
             connection.question = nil
             idle.append(connection)
+            record(question, connection.input[body])
             guard status == 200, connection.find(expected, from: body.lowerBound) != nil else {
+                if connection.find(Self.refusal, from: body.lowerBound) != nil { tally.refused += 1 }
                 let text = String(decoding: connection.input[body].prefix(300), as: UTF8.self)
                 return tally.bad("\(benchmark.targets[question.target]): \(status) \(text)")
             }
             tally.good(question, now)
             if connection.find(Self.failover, from: body.lowerBound) != nil { tally.failovers += 1 }
-            record(question, connection.input[body])
         }
     }
 

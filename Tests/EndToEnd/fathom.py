@@ -256,6 +256,7 @@ class Load:
     def __init__(self, cluster, path, rate=200, threads=4):
         self.cluster, self.path, self.rate, self.threads = cluster, path, rate, threads
         self.outcomes, self.failures, self.longest_gap = {}, [], 0.0
+        self.failovers = []
         self.lock, self.ending = threading.Lock(), threading.Event()
         self.last_answer = None
 
@@ -290,6 +291,8 @@ class Load:
                 if failed:
                     self.failures.append(answer)
                 else:
+                    if outcome == "#5001" and len(self.failovers) < 1000:
+                        self.failovers.append(answer)
                     if self.last_answer is not None:
                         self.longest_gap = max(self.longest_gap, now - self.last_answer)
                     self.last_answer = now

@@ -107,6 +107,7 @@ struct ChainTests {
         let first = market.lastID
         bench.run(milliseconds: 59_000)
         #expect(market.truth(at: first) != nil)
+        #expect(market.truth(at: first, limit: 3)?.bids.count == 3)
         #expect(market.truth(at: first - 1) == nil)
         #expect(market.truth(at: market.lastID + 1) == nil)
         bench.run(milliseconds: 10_000)

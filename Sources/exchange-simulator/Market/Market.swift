@@ -206,8 +206,8 @@ final class Market {
         MarketSnapshot(id: id, bids: book.bids.top(limit), asks: book.asks.top(limit))
     }
 
-    /// The whole book after the last change with an id of at most `id`; nil if that is unknown, too long ago or to come.
-    func truth(at id: Int64?) -> MarketSnapshot? {
+    /// The book, or its best levels, after the last change with an id of at most `id`; nil if that is unknown, too long ago or to come.
+    func truth(at id: Int64?, limit: Int = .max) -> MarketSnapshot? {
         let id = id ?? lastID
         var found: MarketBook?
         if id <= lastID {
@@ -218,7 +218,7 @@ final class Market {
         if found == nil, let before, id <= before.lastID {
             found = before.history.book(at: id, from: before.book)
         }
-        return found.map { cut($0, id, .max) }
+        return found.map { cut($0, id, limit) }
     }
 
     /// Changes a level without an id and without an event: REST and the truth show it, streams never do.

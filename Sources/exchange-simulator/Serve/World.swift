@@ -100,7 +100,11 @@ final class World {
             }
             id = value
         }
-        guard let truth = market.truth(at: id) else {
+        let limit = query["limit"].map { Int($0) ?? 0 } ?? .max
+        guard limit > 0 else {
+            return Self.failure(400, "parameter 'limit': expected a number of levels above 0")
+        }
+        guard let truth = market.truth(at: id, limit: limit) else {
             return Self.failure(
                 404, "no book at that id: it is to come, or older than the history; last id \(market.lastID)")
         }
