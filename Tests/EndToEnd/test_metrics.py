@@ -291,7 +291,9 @@ class Metrics(unittest.TestCase):
     def test_the_log_has_each_request_at_debug_and_no_parameter(self):
         self.ask("/get_bids?exchange=binance.com&market=ETHUSDT&api_secret=verysecret", **{"X-Request-Id": "logged-1"})
         self.ask("/get_bids?exchange=binance.com&market=NOSUCH", **{"X-Request-Id": "logged-2"})
+        self.ask("/v1/books/binance.com/ETHUSDT?limit=verysecret", **{"X-Request-Id": "logged-3"})
         lines = {line.get("request_id"): line for line in self.log("fathom-gateway-0")}
+        self.assertEqual(lines["logged-3"]["outcome"], "bad_request")
         self.assertEqual({key: lines["logged-1"][key] for key in ("component", "method", "path", "status", "outcome", "client")},
                          {"component": "requests", "method": "GET", "path": "/get_bids", "status": "200", "outcome": "ok",
                           "client": "127.0.0.1"})

@@ -96,8 +96,11 @@ struct Problem: Error, Sendable, Equatable {
     }
 
     var reply: GatewayReply {
-        GatewayReply(
+        let outcome = RequestOutcome(status: status)
+        // What is wrong with a request is told with what was sent, which belongs in no log.
+        let reason = outcome.isTrouble ? detail : ""
+        return GatewayReply(
             status: status, body: fragment().bytes, contentType: "application/problem+json", headers: headers,
-            outcome: RequestOutcome(status: status), reason: detail)
+            outcome: outcome, reason: reason)
     }
 }
