@@ -54,7 +54,7 @@ class Container:
             str(BINARIES / "fathom"), self.component, "--kubeconfig",
             users[f"{NAMESPACE}/fathom-{self.component}"]["kubeconfig"], "--namespace", NAMESPACE, "--name", self.name,
             "--uid", self.uid, "--node", self.node, "--host", "127.0.0.1", "--port", str(self.port),
-            "--exchanges", str(self.cluster.exchanges), "--link-key-file", str(self.cluster.link_key)]
+            "--exchanges", str(self.cluster.exchanges), "--link-key-secret", "fathom-link"]
         if self.component == "gateway":
             command += ["--health-port", str(self.health)]
         if self.component == "worker":
@@ -129,9 +129,6 @@ class RealCluster(Cluster):
     def start(self):
         for part in ("logs", "api", "dumps"):
             (self.directory / part).mkdir()
-        self.link_key = self.directory / "link.key"
-        self.link_key.touch(mode=0o600)
-        self.link_key.write_text("5a" * 32 + "\n")
         self.exchange.__enter__()
         self.exchanges = self.exchange.exchanges(self.directory, "binance.com", "binance.com-futures")
         self.start_api()

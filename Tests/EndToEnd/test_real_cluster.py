@@ -1,6 +1,8 @@
 """The main job on a real kube-apiserver, with the permissions of the chart, through everything that happens to a cluster."""
 
+import http.client
 import json
+import re
 import signal
 import threading
 import time
@@ -8,6 +10,7 @@ import unittest
 
 from fathom import Load, eventually, manifest
 from real_cluster import NAMESPACE, RealCluster
+from test_credentials import secret
 
 MARKETS = ["BTCUSDT", "ETHUSDT", "BNBUSDT", "XRPUSDT", "SOLUSDT"]
 
@@ -74,6 +77,65 @@ class RealAPI(unittest.TestCase):
             eventually("answers go on", lambda: load.answers > seen + 50)
         self.assertEqual((code, load.failures), (0, []))
         eventually("all books are there", self.cluster.all_ready, 60)
+
+    def test_03c_the_link_key_changes_under_load(self):
+        def data():
+            return json.loads(self.cluster.kubectl("get", "secret", "fathom-link", "-o", "json"))["data"]
+        eventually("all books are there", self.cluster.all_ready, 60)
+        path = "/get_asks?exchange=binance.com&market=BTCUSDT&limit_count=5"
+        with Load(self.cluster, path, rate=50, threads=2) as load:
+            eventually("answers come", lambda: load.answers > 50)
+            for _ in range(2):
+                # After the second change the key that all links were made with opens nothing any more.
+                before = data()["current"]
+                self.cluster.kubectl("annotate", "secret", "fathom-link", "fathom.dev/rotate=now", "--overwrite")
+                after = eventually("the key has changed", lambda: (now := data())["current"] != before and now, 60)
+                self.assertEqual(after["previous"], before)
+            gateway = self.cluster.of("gateway")[0]
+            seen = load.answers
+            eventually("answers go on", lambda: load.answers > seen + 100)
+        self.assertEqual(load.failures, [])
+        starts = gateway.starts
+        gateway.kill(comes_back=True)
+        eventually("a new gateway has new links", lambda: gateway.starts > starts
+                   and self.cluster.levels("asks", "BTCUSDT", limit_count=1)["result"] == "OK", 60)
+
+    def test_03d_credentials_are_added_changed_and_removed_under_load(self):
+        eventually("all books are there", self.cluster.all_ready, 60)
+        path = "/get_asks?exchange=binance.com&market=BTCUSDT&limit_count=5"
+        holders = lambda: {r["spec"]["workerName"] for r in self.cluster.items("depthcachereplicas")}
+        assigned = lambda: {r["spec"].get("credentialsSecretName") for r in self.cluster.items("depthcachereplicas")}
+        said = lambda words: all(words in self.cluster.containers[name].text() for name in holders())
+
+        def in_use():
+            """What each worker that keeps a book says of its key."""
+            found = set()
+            for name in holders():
+                page = http.client.HTTPConnection("127.0.0.1", self.cluster.containers[name].port, timeout=10)
+                page.request("GET", "/metrics")
+                found |= set(re.findall(r'fathom_worker_credentials_in_use\{group="binance.com"\} (\d)', page.getresponse().read().decode()))
+                page.close()
+            return found
+
+        role = lambda: json.loads(self.cluster.kubectl("get", "role", "fathom-worker-credentials", "-o", "json")).get("rules") or []
+        with Load(self.cluster, path, rate=50, threads=2) as load:
+            eventually("answers come", lambda: load.answers > 50)
+            self.cluster.apply(secret("first", "k" * 64))
+            eventually("it is assigned", lambda: assigned() == {"first"}, 60)
+            eventually("workers may read it, and it alone", lambda: [rule["resourceNames"] for rule in role()] == [["first"]], 60)
+            eventually("workers use it", lambda: in_use() == {"1"}, 60)
+            self.cluster.apply(secret("first", "n" * 64))
+            eventually("workers use the new one", lambda: said("Assigned credentials have changed"), 60)
+            self.cluster.kubectl("delete", "secret", "first")
+            eventually("it is assigned no more", lambda: assigned() == {None}, 60)
+            eventually("workers use none", lambda: in_use() == {"0"}, 60)
+            eventually("workers may read none", lambda: role() == [], 60)
+            seen = load.answers
+            eventually("answers go on", lambda: load.answers > seen + 100)
+        self.assertEqual(load.failures, [])
+        for container in self.cluster.containers.values():
+            for value in ("k" * 64, "n" * 64):
+                self.assertNotIn(value, container.text())
 
     def test_04_the_api_server_is_away_for_a_minute(self):
         path = "/get_asks?exchange=binance.com&market=BTCUSDT&limit_count=5"
