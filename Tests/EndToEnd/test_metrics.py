@@ -119,6 +119,11 @@ class Metrics(unittest.TestCase):
         lines = (self.cluster.directory / "logs" / f"{name}.log").read_text().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
+    def lines(self, ids):
+        """The gateway's lines by request id; None until all of `ids` are there."""
+        found = {line.get("request_id"): line for line in self.log("fathom-gateway-0")}
+        return found if ids <= found.keys() else None
+
     # The pages
 
     def test_every_page_is_sound(self):
@@ -292,7 +297,9 @@ class Metrics(unittest.TestCase):
         self.ask("/get_bids?exchange=binance.com&market=ETHUSDT&api_secret=verysecret", **{"X-Request-Id": "logged-1"})
         self.ask("/get_bids?exchange=binance.com&market=NOSUCH", **{"X-Request-Id": "logged-2"})
         self.ask("/v1/books/binance.com/ETHUSDT?limit=verysecret", **{"X-Request-Id": "logged-3"})
-        lines = {line.get("request_id"): line for line in self.log("fathom-gateway-0")}
+        # `fathom up` copies what its programs say into their files, a moment later.
+        wanted = {"logged-1", "logged-2", "logged-3"}
+        lines = eventually("all three are written down", lambda: self.lines(wanted))
         self.assertEqual(lines["logged-3"]["outcome"], "bad_request")
         self.assertEqual({key: lines["logged-1"][key] for key in ("component", "method", "path", "status", "outcome", "client")},
                          {"component": "requests", "method": "GET", "path": "/get_bids", "status": "200", "outcome": "ok",
