@@ -142,6 +142,11 @@ private struct Bench {
         "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-length: 5\r\n\r\nabcde",
+        "POST / HTTP/1.1\r\nContent-Length: 3, 3\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nContent-Length : 3\r\n\r\nabc",
+        "GET / HTTP/1.1\r\nA: b\rGET /x HTTP/1.1\r\n\r\n", "GET /\r HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nA: b\u{1}\r\n\r\n", "GET / HTTP/1.1\r\nA: b\r\n folded\r\n\r\n",
     ])
     func `what is not a request is refused, counted and closed`(text: String) async throws {
         let bench = try Bench()

@@ -26,13 +26,21 @@ package struct HTTPServerConfiguration: Sendable {
     package var maximumHeaderBytes = 96 << 10
     package var maximumBodyBytes = 4 << 20
     /// More connections than this are closed at once.
-    package var maximumConnections = 4_096
+    package var maximumConnections = 16_384
+    /// The same for the connections of one address.
+    package var maximumConnectionsPerClient = Int.max
+    /// What all requests that have not come whole, and all answers that are not taken, may take in memory.
+    package var maximumHeldBytes = 512 << 20
     /// A streamed answer whose reader has left more than this untaken is cut off at its next piece.
     package var maximumStreamBacklog = 16 << 20
     /// Between two requests of a connection.
     package var idleTimeout: Duration = .seconds(75)
     /// For a request to arrive whole.
     package var requestTimeout: Duration = .seconds(20)
+    /// For a peer to take the next piece of an answer.
+    package var writeTimeout: Duration = .seconds(20)
+    /// Counts what is refused or cut off, by limit.
+    package var refusals = HTTPRefusals()
     /// Makes the answer to a request that cannot be read, from its status and why; without it that is plain text.
     package var refusalBody: (@Sendable (Int, String) -> (contentType: String, body: [UInt8]))?
 
@@ -53,11 +61,9 @@ package final class HTTPServer: Sendable {
     nonisolated(unsafe) private var listener: ListeningSocket?
     private let draining = Atomic<Bool>(false)
     private let endsKeepAlives = Atomic<Bool>(false)
-    private let refused = Atomic<Int>(0)
-    private struct Connections {
-        var all: [ObjectIdentifier: (connection: HTTPServerConnection, loop: EventLoop)] = [:]
-    }
-    private let connections = Guarded(Connections())
+    private let held = Atomic<Int>(0)
+    private let connections = Guarded(HTTPConnections())
+    private let certificate: Guarded<TLSServerContext>?
 
     /// Listens at once; a port in use is an error that names it.
     package init(
@@ -68,7 +74,11 @@ package final class HTTPServer: Sendable {
         self.handler = handler
         self.webSockets = webSockets
         self.loops = loops
-        for loop in loops { try loop.prepareServer(tls: configuration.tls) }
+        if let tls = configuration.tls {
+            certificate = Guarded(try TLSServerContext(tls))
+        } else {
+            certificate = nil
+        }
         let listener = try ListeningSocket(host: configuration.host, port: configuration.port, loops: loops) {
             [weak self] loop, socket, remote in
             self?.accept(socket, from: remote, on: loop)
@@ -81,8 +91,14 @@ package final class HTTPServer: Sendable {
     /// The port in use.
     package var port: Int { unsafe listener?.port ?? configuration.port }
     /// Requests that could not be read and were refused or closed, since the start.
-    package var refusedRequests: Int { refused.load(ordering: .relaxed) }
+    package var refusedRequests: Int { refusals.total }
+    var refusals: HTTPRefusals { configuration.refusals }
     package var connectionCount: Int { connections.withLock { $0.all.count } }
+    /// What slow clients make us keep.
+    package var heldBytes: Int { held.load(ordering: .relaxed) }
+
+    /// New connections get this certificate; those that are open go on with the one that they have.
+    package func use(_ context: TLSServerContext) { certificate?.withLock { $0 = context } }
 
     /// Idle connections are closed.
     var isDraining: Bool { draining.load(ordering: .relaxed) }
@@ -112,28 +128,26 @@ package final class HTTPServer: Sendable {
             ?? webSockets.first { $0.key.hasSuffix("*") && path.hasPrefix($0.key.dropLast()) }?.value
     }
 
-    func countRefused(_ status: Int) { refused.wrappingAdd(1, ordering: .relaxed) }
+    func hold(_ bytes: Int) { held.wrappingAdd(bytes, ordering: .relaxed) }
 
-    func forget(_ connection: HTTPServerConnection, on loop: EventLoop) {
-        _ = connections.withLock { $0.all.removeValue(forKey: ObjectIdentifier(connection)) }
-    }
+    func forget(_ connection: HTTPServerConnection) { connections.withLock { $0.remove(connection) } }
 
     private func accept(_ socket: Int32, from remote: String, on loop: EventLoop) {
         let connection = HTTPServerConnection(server: self, loop: loop, remoteAddress: remote)
+        let limit = connections.withLock { $0.add(connection, on: loop, limits: configuration) }
+        if let limit {
+            refusals.add(limit, client: remote)
+            return closeSocket(socket)
+        }
         let channel = ByteChannel(loop: loop, handler: connection)
         connection.start(channel)
-        let isWelcome = connections.withLock { connections in
-            guard connections.all.count < configuration.maximumConnections else { return false }
-            connections.all[ObjectIdentifier(connection)] = (connection, loop)
-            return true
-        }
-        guard isWelcome else {
-            countRefused(503)
+        do throws(TransportError) {
+            if let context = certificate?.withLock({ $0 }) { channel.use(try TLSServerFilter(context)) }
+        } catch {
             closeSocket(socket)
-            channel.discard("too many connections")
-            return
+            return channel.discard(error.message)
         }
-        if !loop.adopt(socket, into: channel, tls: configuration.tls) { channel.discard("not taken") }
+        if !loop.adopt(socket, into: channel) { channel.discard("not taken") }
     }
 
     private func scheduleSweep(on loop: EventLoop) {

@@ -3,14 +3,15 @@ internal import Glibc
 /// HTTP/1.1 on one accepted socket: cuts the bytes into requests, one at a time, and frames the answers.
 // Safe because: used on its loop's thread only, which debug builds check.
 final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
-    private enum Phase {
+    enum Phase {
         case head
-        case body(HTTPServerRequest, missing: Int)
+        /// So many bytes of body belong to the request; they gather in `input`.
+        case body(HTTPServerRequest, length: Int)
         /// The handler has the request; later bytes wait.
         case answering(Answer)
         case closed
     }
-    private struct Answer {
+    struct Answer {
         var number: Int
         var keepsAlive: Bool
         var isHead: Bool
@@ -20,25 +21,32 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         var whenClosed: (@Sendable () -> Void)?
     }
 
-    private let server: HTTPServer
-    private let loop: EventLoop
-    private let remoteAddress: String
+    let server: HTTPServer
+    let loop: EventLoop
+    let remoteAddress: String
     private(set) var channel: ByteChannel?
-    private var input: [UInt8] = []
+    var input: [UInt8] = []
     /// Bytes of `input` that have been taken; cut off when all of them are, so that many small requests cost no moving.
     private var taken = 0
     /// How far after `taken` the end of a head was looked for.
     private var scanned = 0
     private var isReadingOn = false
-    private var phase = Phase.head
-    private var requests = 0
+    var phase = Phase.head
+    var requests = 0
     /// When the present wait began: for a head, a body, or (idle) the next request.
-    private var waitingSince = ContinuousClock.now
-    private var isReading = true
+    var waitingSince = ContinuousClock.now
+    var isReading = true
     /// A request waits until the peer has taken the answers before it.
-    private var isHeldBack = false
+    var isHeldBack = false
     /// No further request is begun while more than this waits for the peer.
     private static let maximumBacklog = 256 << 10
+    /// Whether there is a peer that speaks: at once, or with TLS after the handshake.
+    var isOpen = false
+    /// What the server counts of the memory that this connection takes; nothing while it is little.
+    var held = 0
+    static let smallHold = 4 << 10
+    /// How far the peer had come with its answers when they were last looked at, and since when.
+    var stall: (handedOver: Int, since: ContinuousClock.Instant)?
 
     init(server: HTTPServer, loop: EventLoop, remoteAddress: String) {
         self.server = server
@@ -52,12 +60,17 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
 
     // MARK: Reading
 
-    func channelOpened() {}
+    func channelOpened() { isOpen = true }
 
     func channelReceived(_ bytes: UnsafeRawBufferPointer) {
-        if waiting == 0 && scanned == 0 { waitingSince = .now }
+        // The time of a request runs from its first byte, however it trickles in.
+        if case .head = phase, waiting == 0 { waitingSince = .now }
         unsafe input.append(contentsOf: bytes)
         readOn()
+        account()
+        if held > 0, input.count > Self.smallHold, server.heldBytes > server.configuration.maximumHeldBytes {
+            return refuse(503, .memory, "too much waits for slow clients; try again")
+        }
         // A peer that sends on while we answer must wait once a whole head could be there.
         if isReading
             && waiting > server.configuration.maximumHeaderBytes + server.configuration.maximumBodyBytes
@@ -68,13 +81,13 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     }
 
     /// Bytes that have come and are not taken.
-    private var waiting: Int { input.count - taken }
+    var waiting: Int { input.count - taken }
 
     private func take(_ count: Int) {
         taken += count
         if taken == input.count {
             taken = 0
-            if input.capacity > 256 << 10 { input = [] } else { input.removeAll(keepingCapacity: true) }
+            if input.capacity > 16 << 10 { input = [] } else { input.removeAll(keepingCapacity: true) }
         } else if taken > 64 << 10 {
             input.removeFirst(taken)
             taken = 0
@@ -82,7 +95,7 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     }
 
     /// Reads what is there; an answer given at once returns here, so that the stack does not grow with the requests.
-    private func readOn() {
+    func readOn() {
         guard !isReadingOn else { return }
         isReadingOn = true
         defer { isReadingOn = false }
@@ -94,14 +107,10 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
                 guard !isHeldBack else { return }
                 if wasHeldBack { waitingSince = .now }
                 guard readHead() else { return }
-            case .body(var request, let missing):
-                let count = min(missing, waiting)
-                request.body.append(contentsOf: input[taken..<(taken + count)])
-                take(count)
-                guard count == missing else {
-                    phase = .body(request, missing: missing - count)
-                    return
-                }
+            case .body(var request, let length):
+                guard waiting >= length else { return }
+                request.body = Array(input[taken..<(taken + length)])
+                take(length)
                 handle(request)
             case .answering, .closed:
                 return
@@ -113,13 +122,12 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     private func readHead() -> Bool {
         guard let end = findHeadEnd() else {
             if waiting > server.configuration.maximumHeaderBytes {
-                refuse(
-                    431, "the request's head is larger than \(server.configuration.maximumHeaderBytes) bytes")
+                refuseHead()
             }
             return false
         }
         guard end <= server.configuration.maximumHeaderBytes else {
-            refuse(431, "the request's head is larger than \(server.configuration.maximumHeaderBytes) bytes")
+            refuseHead()
             return false
         }
         let head = Array(input[taken..<(taken + end)])
@@ -130,7 +138,7 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
             let request = HTTPServerRequest(
                 head: head, loop: loop, remoteAddress: remoteAddress, isTLS: isTLS)
         else {
-            refuse(400, "this is not an HTTP/1.1 request")
+            refuse(400, .unreadable, "this is not an HTTP/1.1 request")
             return false
         }
         return readBody(of: request)
@@ -139,25 +147,28 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     /// Whether the request may be read on: how long its body is, and whether anybody waits for a go-ahead.
     private func readBody(of request: HTTPServerRequest) -> Bool {
         if request.header("transfer-encoding") != nil {
-            refuse(411, "send the body with a Content-Length")
+            refuse(411, .unreadable, "send the body with a Content-Length")
             return false
         }
         guard let text = request.header("content-length") else {
             handle(request)
             return true
         }
-        guard let length = Int(text), length >= 0, text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else {
-            refuse(400, "Content-Length: expected a number of bytes, was '\(text.prefix(40))'")
+        // Two lengths are how a request is hidden in another one from who reads only the first.
+        guard request.has(one: "content-length"), let length = Int(text), length >= 0,
+            text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 })
+        else {
+            refuse(400, .unreadable, "Content-Length: expected one number of bytes, was '\(text.prefix(40))'")
             return false
         }
         guard length <= server.configuration.maximumBodyBytes else {
-            refuse(413, "the body is larger than \(server.configuration.maximumBodyBytes) bytes")
+            refuse(413, .bodySize, "the body is larger than \(server.configuration.maximumBodyBytes) bytes")
             return false
         }
         if request.header("expect")?.lowercased() == "100-continue" {
             channel?.writeNow(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
         }
-        if length == 0 { handle(request) } else { phase = .body(request, missing: length) }
+        if length == 0 { handle(request) } else { phase = .body(request, length: length) }
         return true
     }
 
@@ -219,7 +230,8 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         // The socket hears the channel from now on; the server still counts and stops it.
         channel.whenClosed = { [self] in
             self.channel = nil
-            server.forget(self, on: loop)
+            release()
+            server.forget(self)
         }
         channel.writeNow(WebSocketHandshake.answer(to: key))
         let socket = WebSocket(
@@ -230,153 +242,16 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         socket.begin(with: rest)
     }
 
-    /// Answers what cannot be read on, and closes.
-    private func refuse(_ status: Int, _ words: String) {
-        server.countRefused(status)
-        phase = .answering(Answer(number: requests, keepsAlive: false, isHead: false))
-        let (type, body) =
-            server.configuration.refusalBody?(status, words) ?? ("text/plain", Array((words + "\n").utf8))
-        answer(requests, status: status, headers: [HTTPHeader("content-type", type)], body: body)
-        drop()
-    }
-
-    private func drop() {
+    func drop() {
         input = []
         taken = 0
         scanned = 0
     }
 
-    // MARK: Answering
-
-    private func current(_ number: Int) -> Answer? {
-        loop.assertOnLoop()
-        guard case .answering(let answer) = phase, answer.number == number else { return nil }
-        return answer
-    }
-
-    func answer(_ number: Int, status: Int, headers: [HTTPHeader], body: [UInt8]) {
-        guard let answer = current(number), !answer.hasBegun else { return }
-        var bytes = Self.head(
-            status: status, headers: headers, keepsAlive: answer.keepsAlive, extra: 160 + body.count)
-        // These have no body, and a length would be read as that of the answer to a plain GET.
-        if HTTPStatus.hasBody(status) {
-            bytes.append(contentsOf: "content-length: ".utf8)
-            Self.append(body.count, to: &bytes)
-            bytes.append(contentsOf: "\r\n".utf8)
-        }
-        bytes.append(contentsOf: "\r\n".utf8)
-        if HTTPStatus.hasBody(status), !answer.isHead { bytes.append(contentsOf: body) }
-        channel?.writeNow(bytes)
-        finish(answer)
-    }
-
-    func begin(_ number: Int, status: Int, headers: [HTTPHeader]) {
-        guard var answer = current(number), !answer.hasBegun else { return }
-        var bytes = Self.head(status: status, headers: headers, keepsAlive: answer.keepsAlive, extra: 64)
-        bytes.append(contentsOf: "transfer-encoding: chunked\r\n\r\n".utf8)
-        answer.hasBegun = true
-        phase = .answering(answer)
-        channel?.writeNow(bytes)
-    }
-
-    func add(_ number: Int, _ bytes: [UInt8]) {
-        guard let answer = current(number), answer.hasBegun, !answer.isHead, !bytes.isEmpty else { return }
-        guard backlogBytes <= server.configuration.maximumStreamBacklog else { return cut(number) }
-        var piece = Array(String(bytes.count, radix: 16).utf8)
-        piece.append(contentsOf: [0x0D, 0x0A])
-        piece.append(contentsOf: bytes)
-        piece.append(contentsOf: [0x0D, 0x0A])
-        channel?.writeNow(piece)
-    }
-
-    /// Ends a streamed answer whose reader does not keep up; what it has not taken is dropped, so that it sees a break.
-    func cut(_ number: Int) {
-        guard current(number) != nil else { return }
-        channel?.close("the reader is too slow", afterOutput: false)
-    }
-
-    func end(_ number: Int) {
-        guard let answer = current(number), answer.hasBegun else { return }
-        channel?.writeNow(Array("0\r\n\r\n".utf8))
-        finish(answer)
-    }
-
-    func whenClosed(_ number: Int, _ body: @escaping @Sendable () -> Void) {
-        guard var answer = current(number) else {
-            body()
-            return
-        }
-        answer.whenClosed = body
-        phase = .answering(answer)
-    }
-
-    /// The reply was dropped: without an answer there is nothing left to say on this connection.
-    func abandon(_ number: Int) {
-        guard current(number) != nil else { return }
-        channel?.close("the request was not answered", afterOutput: false)
-    }
-
-    private func finish(_ answer: Answer) {
-        guard answer.keepsAlive else {
-            phase = .closed
-            channel?.close("the answer said so")
-            return
-        }
-        phase = .head
-        waitingSince = .now
-        if !isReading {
-            isReading = true
-            channel?.setReading(true)
-        }
-        if waiting > 0 { readOn() }
-    }
-
-    private static func head(status: Int, headers: [HTTPHeader], keepsAlive: Bool, extra: Int) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(extra)
-        bytes.append(
-            contentsOf: status == 200
-                ? "HTTP/1.1 200 OK\r\n".utf8 : "HTTP/1.1 \(status) \(HTTPStatus.reason(status))\r\n".utf8)
-        for header in headers {
-            bytes.append(contentsOf: header.name.utf8)
-            bytes.append(contentsOf: ": ".utf8)
-            bytes.append(contentsOf: header.value.utf8)
-            bytes.append(contentsOf: "\r\n".utf8)
-        }
-        if !keepsAlive { bytes.append(contentsOf: "connection: close\r\n".utf8) }
-        return bytes
-    }
-
-    private static func append(_ number: Int, to bytes: inout [UInt8]) {
-        if number >= 10 { append(number / 10, to: &bytes) }
-        bytes.append(UInt8(0x30 + number % 10))
-    }
-
     // MARK: The end
 
-    /// Closes the connection if it waits too long for a head, a body or a next request.
-    func sweep(now: ContinuousClock.Instant) {
-        loop.assertOnLoop()
-        let limits = server.configuration
-        switch phase {
-        case .head where isHeldBack:
-            if now - waitingSince > limits.idleTimeout {
-                channel?.close("the peer does not read", afterOutput: false)
-            }
-        case .head where waiting == 0:
-            if server.isDraining || now - waitingSince > limits.idleTimeout {
-                channel?.close("idle", afterOutput: true)
-            }
-        case .head, .body:
-            if now - waitingSince > limits.requestTimeout {
-                refuse(408, "the request did not arrive in time")
-            }
-        case .answering, .closed:
-            break
-        }
-    }
-
     func channelDrained() {
+        if held > 0 { account() }
         if isHeldBack { readOn() }
     }
 
@@ -384,7 +259,9 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         let last = phase
         phase = .closed
         channel = nil
-        server.forget(self, on: loop)
+        input = []
+        release()
+        server.forget(self)
         if case .answering(let answer) = last { answer.whenClosed?() }
     }
 }

@@ -41,6 +41,22 @@ package struct HTTPServerRequest: Sendable {
         valueRange(of: Array(name.utf8)).map { String(decoding: head[$0], as: UTF8.self) }
     }
 
+    /// Whether the header stands there exactly once.
+    func has(one name: StaticString) -> Bool {
+        var count = 0
+        forEachHeader { nameRange, _ in
+            guard nameRange.count == name.utf8CodeUnitCount else { return true }
+            let isEqual = name.withUTF8Buffer { wanted in
+                nameRange.indices.allSatisfy {
+                    unsafe Self.lower(head[$0]) == wanted[$0 - nameRange.lowerBound]
+                }
+            }
+            if isEqual { count += 1 }
+            return true
+        }
+        return count == 1
+    }
+
     /// Names and values of all headers, in order.
     package var headers: [HTTPHeader] {
         var found: [HTTPHeader] = []
@@ -99,7 +115,8 @@ extension HTTPServerRequest {
         guard version.elementsEqual("HTTP/1.1".utf8) || version.elementsEqual("HTTP/1.0".utf8) else {
             return nil
         }
-        let isClean = head[..<lineEnd].allSatisfy { $0 >= 0x20 || $0 == 0x0D }
+        let lineLast = lineEnd > 0 && head[lineEnd - 1] == 0x0D ? lineEnd - 1 : lineEnd
+        let isClean = head[..<lineLast].allSatisfy { $0 >= 0x20 && $0 != 0x7F }
         guard isClean, head[..<first].allSatisfy(Self.isToken), Self.areHeaders(head[lineEnd...]) else {
             return nil
         }
@@ -115,7 +132,8 @@ extension HTTPServerRequest {
     /// Bytes of which methods and header names are made.
     private static func isToken(_ byte: UInt8) -> Bool { byte > 0x20 && byte < 0x7F && byte != 0x3A }
 
-    /// Whether each line (after the one that ends where this begins) is a name, a colon and a value without NUL.
+    /// Whether each line (after the one that ends where this begins) is a name, a colon and a value without control
+    /// characters: a lone CR ends a line for some readers, and NUL the text.
     private static func areHeaders(_ lines: ArraySlice<UInt8>) -> Bool {
         unsafe lines.withUnsafeBufferPointer { bytes in
             var index = 1
@@ -128,8 +146,10 @@ extension HTTPServerRequest {
                 while index < bytes.count, unsafe isToken(bytes[index]) { index += 1 }
                 guard index > start, index < bytes.count, unsafe bytes[index] == 0x3A else { return false }
                 while index < bytes.count, unsafe bytes[index] != 0x0A {
-                    if unsafe bytes[index] == 0 { return false }
+                    let byte = unsafe bytes[index]
                     index += 1
+                    guard byte < 0x20, byte != 0x09 else { continue }
+                    guard byte == 0x0D, index < bytes.count, unsafe bytes[index] == 0x0A else { return false }
                 }
                 index += 1
             }

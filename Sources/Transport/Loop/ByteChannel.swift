@@ -32,9 +32,11 @@ extension ByteChannelHandler {
     private var closeReason: String?
     private var isOpen = false
     private var hasSaidClosed = false
-    private var hasTimeoutEnded = false
-    /// The TLS of a connection that we opened; accepted ones have it in libwebsockets.
-    private var tls: TLSClientFilter?
+    /// TLS is ours; to libwebsockets every connection is plain.
+    private var tls: (any TLSFilter)?
+    /// Bytes that have been given to libwebsockets, which holds the last of them until the socket takes them.
+    private(set) var handedOver = 0
+    private var lastPiece = 0
 
     /// At most this much is given to the socket at once.
     ///
@@ -55,16 +57,16 @@ extension ByteChannelHandler {
     /// What the output takes, with the bytes that are sent and not yet given back.
     var outputBytes: Int { output.count }
     var isConnected: Bool { unsafe wsi != nil }
+    /// What the peer has still to take.
+    var unsentBytes: Int { backlogBytes + (isHeldByLibrary ? lastPiece : 0) }
 
     /// Takes a connected socket; false if libwebsockets refused it (the socket is then closed).
-    func adopt(socket: Int32, vhost: OpaquePointer, isTLS: Bool) -> Bool {
-        var type = UInt32(LWS_ADOPT_SOCKET.rawValue)
-        if isTLS { type |= UInt32(LWS_ADOPT_ALLOW_SSL.rawValue) }
+    func adopt(socket: Int32, vhost: OpaquePointer) -> Bool {
         var descriptor = lws_sock_file_fd_type()
         unsafe descriptor.sockfd = socket
         guard
             let made = unsafe lws_adopt_descriptor_vhost(
-                vhost, lws_adoption_type(type), descriptor, LoopProtocols.name.pointer, nil)
+                vhost, LWS_ADOPT_SOCKET, descriptor, LoopProtocols.name.pointer, nil)
         else { return false }
         unsafe attach(made)
         opened()
@@ -80,7 +82,7 @@ extension ByteChannelHandler {
     }
 
     /// Speaks TLS from the first byte on; before connecting.
-    func use(_ filter: TLSClientFilter) { tls = filter }
+    func use(_ filter: any TLSFilter) { tls = filter }
 
     private func opened() {
         guard !isOpen else { return }
@@ -145,6 +147,7 @@ extension ByteChannelHandler {
         loop.assertOnLoop()
         guard unsafe wsi != nil else { return }
         closeReason = closeReason ?? reason
+        if afterOutput, !closesAfterOutput, let tls { output.append(contentsOf: tls.farewell()) }
         closesAfterOutput = true
         if afterOutput && (backlogBytes > 0 || isHeldByLibrary) {
             // For a peer that does not read.
@@ -175,6 +178,10 @@ extension ByteChannelHandler {
             return false
         }
         sent += count  // libwebsockets keeps what the socket did not take
+        handedOver &+= count
+        lastPiece = count
+        // A peer that takes its last answer slowly takes it all the same.
+        if closesAfterOutput { unsafe lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, Self.farewell) }
         if sent == output.count {
             sent = 0
             if output.capacity > 4 * Self.writeSize {
@@ -200,7 +207,6 @@ extension ByteChannelHandler {
             opened()
         case LWS_CALLBACK_RAW_RX:
             opened()
-            endHandshakeTimeout()
             unsafe received(bytes)
             handler?.channelReceivedAll()
         case LWS_CALLBACK_RAW_WRITEABLE:
@@ -214,13 +220,6 @@ extension ByteChannelHandler {
             break
         }
         return 0
-    }
-
-    /// libwebsockets leaves the limit for the TLS handshake of an accepted socket on raw connections for ever.
-    private func endHandshakeTimeout() {
-        guard !hasTimeoutEnded, !closesAfterOutput, let wsi = unsafe wsi else { return }
-        hasTimeoutEnded = true
-        unsafe lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0)
     }
 
     private func writeable() -> Int32 {

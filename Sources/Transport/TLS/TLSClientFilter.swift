@@ -1,6 +1,6 @@
-/// Puts TLS between a plain channel and its handler: the handler sees an open channel only once the handshake is done.
+/// The connecting side of `TLSFilter`.
 // Safe because: used on its loop's thread only.
-@safe final class TLSClientFilter {
+@safe final class TLSClientFilter: TLSFilter {
     private let session: TLSClientSession
     private let scratch: UnsafeMutableRawBufferPointer
 
@@ -20,15 +20,13 @@
         return session.takeOutput()
     }
 
-    /// What `bytes` become on the wire.
     func encrypt(_ bytes: [UInt8]) -> [UInt8] {
         session.write(bytes)
         return session.takeOutput()
     }
 
-    /// Takes ciphertext, and returns false if the connection must end.
-    ///
-    /// `send` gets what must be answered, `opened` is called when the handshake is done, `received` with what was decrypted.
+    func farewell() -> [UInt8] { [] }
+
     func receive(
         _ bytes: UnsafeRawBufferPointer, send: ([UInt8]) -> Void, opened: () -> Void,
         received: (UnsafeRawBufferPointer) -> Void

@@ -1,0 +1,110 @@
+/// Answering: frames what the handler gives, for the request that is under way.
+extension HTTPServerConnection {
+    func current(_ number: Int) -> Answer? {
+        loop.assertOnLoop()
+        guard case .answering(let answer) = phase, answer.number == number else { return nil }
+        return answer
+    }
+
+    func answer(_ number: Int, status: Int, headers: [HTTPHeader], body: [UInt8]) {
+        guard let answer = current(number), !answer.hasBegun else { return }
+        let (status, headers, body) = affordable(status, headers, body)
+        var bytes = Self.head(
+            status: status, headers: headers, keepsAlive: answer.keepsAlive, extra: 160 + body.count)
+        // These have no body, and a length would be read as that of the answer to a plain GET.
+        if HTTPStatus.hasBody(status) {
+            bytes.append(contentsOf: "content-length: ".utf8)
+            Self.append(body.count, to: &bytes)
+            bytes.append(contentsOf: "\r\n".utf8)
+        }
+        bytes.append(contentsOf: "\r\n".utf8)
+        if HTTPStatus.hasBody(status), !answer.isHead { bytes.append(contentsOf: body) }
+        channel?.writeNow(bytes)
+        account()
+        finish(answer)
+    }
+
+    func begin(_ number: Int, status: Int, headers: [HTTPHeader]) {
+        guard var answer = current(number), !answer.hasBegun else { return }
+        var bytes = Self.head(status: status, headers: headers, keepsAlive: answer.keepsAlive, extra: 64)
+        bytes.append(contentsOf: "transfer-encoding: chunked\r\n\r\n".utf8)
+        answer.hasBegun = true
+        phase = .answering(answer)
+        channel?.writeNow(bytes)
+    }
+
+    func add(_ number: Int, _ bytes: [UInt8]) {
+        guard let answer = current(number), answer.hasBegun, !answer.isHead, !bytes.isEmpty else { return }
+        guard backlogBytes <= server.configuration.maximumStreamBacklog else { return cut(number) }
+        var piece = Array(String(bytes.count, radix: 16).utf8)
+        piece.append(contentsOf: [0x0D, 0x0A])
+        piece.append(contentsOf: bytes)
+        piece.append(contentsOf: [0x0D, 0x0A])
+        channel?.writeNow(piece)
+        account()
+    }
+
+    /// Ends a streamed answer whose reader does not keep up; what it has not taken is dropped, so that it sees a break.
+    func cut(_ number: Int) {
+        guard current(number) != nil else { return }
+        server.refusals.add(.slowReader, client: remoteAddress)
+        channel?.close("the reader is too slow", afterOutput: false)
+    }
+
+    func end(_ number: Int) {
+        guard let answer = current(number), answer.hasBegun else { return }
+        channel?.writeNow(Array("0\r\n\r\n".utf8))
+        finish(answer)
+    }
+
+    func whenClosed(_ number: Int, _ body: @escaping @Sendable () -> Void) {
+        guard var answer = current(number) else {
+            body()
+            return
+        }
+        answer.whenClosed = body
+        phase = .answering(answer)
+    }
+
+    /// The reply was dropped: without an answer there is nothing left to say on this connection.
+    func abandon(_ number: Int) {
+        guard current(number) != nil else { return }
+        channel?.close("the request was not answered", afterOutput: false)
+    }
+
+    private func finish(_ answer: Answer) {
+        guard answer.keepsAlive else {
+            phase = .closed
+            channel?.close("the answer said so")
+            return
+        }
+        phase = .head
+        waitingSince = .now
+        if !isReading {
+            isReading = true
+            channel?.setReading(true)
+        }
+        if waiting > 0 { readOn() }
+    }
+
+    private static func head(status: Int, headers: [HTTPHeader], keepsAlive: Bool, extra: Int) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(extra)
+        bytes.append(
+            contentsOf: status == 200
+                ? "HTTP/1.1 200 OK\r\n".utf8 : "HTTP/1.1 \(status) \(HTTPStatus.reason(status))\r\n".utf8)
+        for header in headers {
+            bytes.append(contentsOf: header.name.utf8)
+            bytes.append(contentsOf: ": ".utf8)
+            bytes.append(contentsOf: header.value.utf8)
+            bytes.append(contentsOf: "\r\n".utf8)
+        }
+        if !keepsAlive { bytes.append(contentsOf: "connection: close\r\n".utf8) }
+        return bytes
+    }
+
+    private static func append(_ number: Int, to bytes: inout [UInt8]) {
+        if number >= 10 { append(number / 10, to: &bytes) }
+        bytes.append(UInt8(0x30 + number % 10))
+    }
+}
