@@ -36,6 +36,10 @@ package struct ErrorID: RawRepresentable, Hashable, Sendable, CustomStringConver
     package static let methodNotAllowed = ErrorID("#1041")
     /// The request comes from a page or under a name that this gateway does not serve.
     package static let forbidden = ErrorID("#1042")
+    /// The request needs a token, or one that allows more.
+    package static let tokenNeeded = ErrorID("#1043")
+    /// The client asks more often than it may.
+    package static let tooManyRequests = ErrorID("#1044")
     /// The cache is known and no replica is placed.
     package static let noReplicaPlaced = ErrorID("#4000")
     /// No worker of the cache could be reached.

@@ -24,14 +24,35 @@ package func runGateway(_ configuration: GatewayConfiguration) async throws {
         throw TransportError(
             "expected a link key (--link-key-secret or --link-key-file)", source: .ours, mayRetry: false)
     }
+    let protection = configuration.protection
+    let tokens = Guarded(TokenList())
+    let tokenSource: TokenSource? =
+        if let file = protection.tokensFile {
+            try TokenSource(file: file, into: tokens)
+        } else {
+            protection.tokensSecret.map { TokenSource(secret: $0, client: client, into: tokens) }
+        }
     let runtime = try GatewayRuntime(
         configuration, directory: directory, markets: markets, health: health,
-        links: LinkSettings(identity: identity, keys: keys.keys),
+        links: LinkSettings(identity: identity, keys: keys.keys), tokens: tokens,
         credentialStore: configuration.credentialEndpoints ? KubernetesCredentialStore(client: client) : nil)
     log.info(
-        "Serving", ["host": configuration.host, "port": "\(runtime.port)", "namespace": client.namespace])
+        "Serving",
+        [
+            "host": configuration.host, "port": "\(runtime.port)", "namespace": client.namespace,
+            "without_token": protection.anonymous(listeningOn: configuration.host).rawValue,
+        ])
     configuration.onListening?(runtime.port, runtime.healthPort)
-    let following = Task { await keys.run(health: health) }
+    let following = Task {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await keys.run(health: health) }
+            if let tokenSource { group.addTask { await tokenSource.run(health: health) } }
+            if let tls = protection.tls {
+                let files = CertificateFiles(settings: tls, metrics: runtime.metrics)
+                group.addTask { await files.run { runtime.use($0) } }
+            }
+        }
+    }
     defer { following.cancel() }
     let watcher = ClusterWatcher(client: client, directory: directory, markets: markets, health: health)
     // The cluster is watched to the very end, so that queries find their workers while we drain.

@@ -20,8 +20,7 @@ package struct GatewayConfiguration: Sendable {
     package var allowedHosts: [String] = []
     /// Whether credentials of exchanges can be added and removed.
     package var credentialEndpoints = false
-    package var maximumHeaderBytes = 128 * 1024
-    package var maximumBodyBytes = 4 * 1024 * 1024
+    package var protection = GatewayProtection()
 
     // Whom it talks to.
     /// Path of a kubeconfig; nil is the in-cluster configuration, then `$KUBECONFIG`.

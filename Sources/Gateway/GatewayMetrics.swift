@@ -9,6 +9,9 @@ final class GatewayMetrics: Sendable {
     private let resources: [V1Resource: Account]
     private let rejected: [Int: Counter]
     private let otherRejected: Counter
+    private let certificateExpiry: Gauge
+    private let certificateReloads: Counter
+    let certificateFailures: Counter
 
     /// The requests to one endpoint.
     private struct Account {
@@ -51,6 +54,17 @@ final class GatewayMetrics: Sendable {
         endpoints = Endpoint.allCases.map { Account(registry, $0.event.lowercased()) }
         resources = Dictionary(
             uniqueKeysWithValues: V1Resource.allCases.map { ($0, Account(registry, $0.label)) })
+        certificateExpiry = registry.gauge(
+            "fathom_gateway_certificate_expiry_timestamp_seconds",
+            help: "Until when the certificate in use is valid, in seconds since 1970; 0 without TLS.")
+        func reloads(_ outcome: String) -> Counter {
+            registry.counter(
+                "fathom_gateway_certificate_reloads_total",
+                help: "Changes of the certificate's files by outcome: failed ones leave the old one in use.",
+                labels: ["outcome": outcome])
+        }
+        certificateReloads = reloads("ok")
+        certificateFailures = reloads("failed")
     }
 
     func count(_ resource: V1Resource, _ outcome: RequestOutcome, since start: ContinuousClock.Instant) {
@@ -59,6 +73,11 @@ final class GatewayMetrics: Sendable {
 
     func count(_ endpoint: Endpoint, _ outcome: RequestOutcome, since start: ContinuousClock.Instant) {
         endpoints[endpoint.rawValue].count(outcome, since: start)
+    }
+
+    func certificate(_ context: TLSServerContext, isReload: Bool) {
+        certificateExpiry.set(context.expiry)
+        if isReload { certificateReloads.add() }
     }
 
     func reject(_ status: Int) { (rejected[status] ?? otherRejected).add() }

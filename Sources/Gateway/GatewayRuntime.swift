@@ -12,16 +12,21 @@ final class GatewayRuntime: Sendable {
     private let loops: [(loop: EventLoop, dispatcher: Dispatcher)]
     private let server: HTTPServer
     private let healthServer: HTTPServer?
+    let metrics: GatewayMetrics
 
     /// How often the queries under way are looked after.
     private static let checkInterval = Duration.milliseconds(50)
 
     init(
         _ configuration: GatewayConfiguration, directory: ClusterDirectory, markets: Guarded<MarketDirectory>,
-        health: Health, links: LinkSettings, credentialStore: (any CredentialStore)? = nil
+        health: Health, links: LinkSettings, tokens: Guarded<TokenList> = Guarded(TokenList()),
+        credentialStore: (any CredentialStore)? = nil
     ) throws {
         let registry = configuration.metrics
         let metrics = GatewayMetrics(registry)
+        self.metrics = metrics
+        let protection = configuration.protection
+        let refusals = HTTPRefusals()
         let pod = PodPicture(
             name: configuration.name, uid: configuration.uid, node: configuration.nodeName, role: .gateway,
             address: configuration.host, port: configuration.port, isReady: true)
@@ -29,8 +34,11 @@ final class GatewayRuntime: Sendable {
             directory: directory, markets: markets,
             pages: ClusterPages(gateway: pod, version: configuration.version),
             loopback: LoopbackGuard(
-                listeningOn: configuration.host, allowedHosts: configuration.allowedHosts),
-            metrics: metrics, requestDeadline: configuration.requestDeadline,
+                listeningOn: configuration.host, allowedHosts: configuration.allowedHosts,
+                allowedOrigins: protection.corsOrigins),
+            access: AccessControl(
+                anonymous: protection.anonymous(listeningOn: configuration.host), tokens: tokens),
+            refusals: refusals, metrics: metrics, requestDeadline: configuration.requestDeadline,
             namespace: configuration.namespace,
             credentials: credentialStore.map { CredentialAdministration(directory: directory, store: $0) },
             wallClock: { Double(MicroTimestamp.now.microsecondsSinceEpoch) / 1e6 })
@@ -42,8 +50,8 @@ final class GatewayRuntime: Sendable {
         self.loops = loops
         do {
             var http = HTTPServerConfiguration(host: configuration.host, port: configuration.port)
-            http.maximumHeaderBytes = configuration.maximumHeaderBytes
-            http.maximumBodyBytes = configuration.maximumBodyBytes
+            protection.apply(to: &http)
+            http.refusals = refusals
             http.refusalBody = { _, words in
                 let envelope = Envelope.error(
                     .badQueryParameter, "REQUEST", "The request was refused: \(words)")
@@ -52,7 +60,12 @@ final class GatewayRuntime: Sendable {
             let handler = GatewayServer(
                 loops.map { ($0.loop, $0.dispatcher) },
                 journal: RequestJournal(
-                    writesAll: configuration.writesAccessLog, prefix: Digest.hex(try Digest.random(3))))
+                    writesAll: configuration.writesAccessLog, prefix: Digest.hex(try Digest.random(3))),
+                crossOrigin: CrossOrigin(protection.corsOrigins),
+                limit: protection.requestRate(listeningOn: configuration.host).map {
+                    RequestLimit(rate: $0, trustedProxies: protection.trustedProxies, refusals: refusals)
+                })
+            if let tls = protection.tls { metrics.certificate(try TLSServerContext(tls), isReload: false) }
             server = try HTTPServer(http, loops: loops.map(\.loop), handler: handler)
             server.show(in: registry, listener: "clients")
             healthServer = try configuration.healthPort.map { port in
@@ -92,6 +105,9 @@ final class GatewayRuntime: Sendable {
         health.setUnready("links \(index)", isOpen ? nil : "no link to any of \(known) workers is up")
         loop.schedule(after: checkInterval) { check(index, loop, dispatcher, health) }
     }
+
+    /// New connections get this certificate.
+    func use(_ certificate: TLSServerContext) { server.use(certificate) }
 
     /// Serves on, but every answer is the last one of its connection: clients connect anew, and to others.
     func endKeepAlives() { server.endKeepAlives() }

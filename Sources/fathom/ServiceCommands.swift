@@ -168,9 +168,10 @@ enum GatewayCommand: Command {
                 "drain-seconds", "s", .integer(0...86_400), default: "10",
                 help: "How long to serve on after SIGTERM, until clients have found other gateways."),
             .toggle("access-log", help: "Write every request to the log, without its parameters."),
-        ] + SharedFlags.identity("gateway") + SharedFlags.cluster + SharedFlags.exchanges
+        ] + GatewayProtectionFlags.all + SharedFlags.identity("gateway") + SharedFlags.cluster
+            + SharedFlags.exchanges
             + SharedFlags.linkKey + SharedFlags.logging,
-        checks: [SharedChecks.exchanges, SharedChecks.linkKey])
+        checks: [SharedChecks.exchanges, SharedChecks.linkKey] + GatewayProtectionFlags.checks)
 
     static func configuration(_ arguments: ParsedArguments) -> GatewayConfiguration {
         let identity = Identity(arguments, "gateway")
@@ -185,6 +186,7 @@ enum GatewayCommand: Command {
         configuration.healthHost = configuration.host
         configuration.healthPort = arguments.integer("health-port")
         configuration.loopCount = arguments.integer("threads") ?? configuration.loopCount
+        configuration.protection = GatewayProtectionFlags.protection(arguments)
         configuration.allowedHosts = arguments.strings("allowed-host")
         configuration.credentialEndpoints = arguments.string("credential-endpoints") == "on"
         configuration.kubeconfig = arguments.string("kubeconfig")

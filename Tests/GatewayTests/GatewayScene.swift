@@ -147,13 +147,14 @@ struct GatewayScene {
     let store = FakeStore()
     let directory: ClusterDirectory
     let dispatcher: Dispatcher
+    let tokens = Guarded(TokenList())
 
     /// `workers` keep copies of binance.com BTCUSDT, in order, all synchronised.
     static func run(
-        workers: [LinkScript] = [], secrets: (any CredentialStore)? = nil,
+        workers: [LinkScript] = [], anonymous: AccessScope = .manage, secrets: (any CredentialStore)? = nil,
         _ body: (GatewayScene) async throws -> Void
     ) async throws {
-        let scene = try GatewayScene(secrets)
+        let scene = try GatewayScene(secrets, anonymous)
         defer { scene.loop.stop() }
         var picture = ClusterPicture()
         if !workers.isEmpty { picture = Self.picture(workerCount: workers.count) }
@@ -163,7 +164,7 @@ struct GatewayScene {
         try await body(scene)
     }
 
-    private init(_ secrets: (any CredentialStore)?) throws {
+    private init(_ secrets: (any CredentialStore)?, _ anonymous: AccessScope) throws {
         loop = try EventLoop(name: "test")
         directory = ClusterDirectory(store: store)
         let pod = PodPicture(
@@ -174,6 +175,7 @@ struct GatewayScene {
             directory: directory, markets: Guarded(MarketDirectory()),
             pages: ClusterPages(gateway: pod, version: "1.2.3"),
             loopback: LoopbackGuard(listeningOn: "127.0.0.1", allowedHosts: []),
+            access: AccessControl(anonymous: anonymous, tokens: tokens),
             metrics: GatewayMetrics(MetricRegistry()),
             credentials: secrets.map { CredentialAdministration(directory: directory, store: $0) },
             wallClock: { 1000 })
@@ -205,7 +207,7 @@ struct GatewayScene {
     /// Sends a request and waits for its answer.
     func send(
         _ target: String, method: String = "GET", body: String = "", fetchSite: String? = nil,
-        ifNoneMatch: String? = nil
+        ifNoneMatch: String? = nil, authorization: String? = nil
     ) async throws -> GatewayReply {
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false).map(
             String.init)
@@ -215,7 +217,9 @@ struct GatewayScene {
             ifNoneMatch: ifNoneMatch, body: Array(body.utf8))
         return await withCheckedContinuation { continuation in
             Task {
-                await dispatcher.handle(request, origin: nil, fetchSite: fetchSite) {
+                await dispatcher.handle(
+                    request, origin: nil, fetchSite: fetchSite, authorization: { authorization }
+                ) {
                     continuation.resume(returning: $0)
                 }
             }

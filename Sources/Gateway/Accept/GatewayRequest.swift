@@ -6,7 +6,10 @@ struct GatewayRequest: Sendable {
     var path: String
     var query: QueryString
     var rawQuery: [UInt8]
+    var scheme = "http"
     var host: String?
+    /// Where the request comes from, for the log.
+    var client = ""
     var ifNoneMatch: String?
     var body: [UInt8] = []
     var start = ContinuousClock.now
@@ -14,7 +17,7 @@ struct GatewayRequest: Sendable {
     /// The URL as the client may have written it.
     var url: String {
         let tail = rawQuery.isEmpty ? "" : "?" + String(decoding: rawQuery, as: UTF8.self)
-        return "http://\(host ?? "localhost")\(path)\(tail)"
+        return "\(scheme)://\(host ?? "localhost")\(path)\(tail)"
     }
 
     /// A parameter that is absent when it is the literal `None`.

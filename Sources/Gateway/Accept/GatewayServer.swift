@@ -5,9 +5,16 @@ internal import Transport
 final class GatewayServer: HTTPRequestHandler {
     private let dispatchers: [ObjectIdentifier: Dispatcher]
     private let journal: RequestJournal
+    private let crossOrigin: CrossOrigin?
+    private let limit: RequestLimit?
 
-    init(_ dispatchers: [(EventLoop, Dispatcher)], journal: RequestJournal) {
+    init(
+        _ dispatchers: [(EventLoop, Dispatcher)], journal: RequestJournal, crossOrigin: CrossOrigin? = nil,
+        limit: RequestLimit? = nil
+    ) {
         self.journal = journal
+        self.crossOrigin = crossOrigin
+        self.limit = limit
         self.dispatchers = Dictionary(
             uniqueKeysWithValues: dispatchers.map { (ObjectIdentifier($0.0), $0.1) })
     }
@@ -15,12 +22,14 @@ final class GatewayServer: HTTPRequestHandler {
     func handle(_ request: HTTPServerRequest, _ reply: HTTPReply) {
         let start = ContinuousClock.now
         let sentID = RequestIDs.accepted(request.header(RequestIDs.header))
+        let origin = request.header("origin")
+        let more = crossOrigin?.headers(origin: origin) ?? []
         let send: @Sendable (GatewayReply) -> Void = { [journal] answer in
             let id = journal.note(answer, to: request, sentID, since: start)
-            guard answer.status != 200 || !answer.headers.isEmpty || id != nil else {
+            guard answer.status != 200 || !answer.headers.isEmpty || id != nil || !more.isEmpty else {
                 return reply.sendJSON(answer.body)
             }
-            var headers = answer.headers
+            var headers = answer.headers + more
             if let id { headers.append(HTTPHeader(RequestIDs.header, id)) }
             if !answer.body.isEmpty { headers.append(HTTPHeader("content-type", answer.contentType)) }
             if let allow = answer.allow { headers.append(HTTPHeader("allow", allow)) }
@@ -29,15 +38,22 @@ final class GatewayServer: HTTPRequestHandler {
         guard let dispatcher = dispatchers[ObjectIdentifier(request.loop)],
             request.header("upgrade")?.asciiLowercased != "websocket"
         else { return send(.notFound) }
+        if let refusal = limit?.refusal(request, now: start) { return send(refusal) }
+        let preflight = crossOrigin?.preflight(method: request.method, origin: origin) {
+            request.header("access-control-request-method")
+        }
+        if let preflight { return send(preflight) }
         let rawQuery = Array(request.rawQuery)
         let accepted = GatewayRequest(
             method: request.method, path: request.path, query: QueryString(rawQuery), rawQuery: rawQuery,
-            host: request.header("host"), ifNoneMatch: request.header("if-none-match"), body: request.body,
+            scheme: request.isTLS ? "https" : "http", host: request.header("host"),
+            client: request.remoteAddress, ifNoneMatch: request.header("if-none-match"), body: request.body,
             start: start)
-        let origin = request.header("origin")
         let fetchSite = request.header("sec-fetch-site")
         dispatcher.assumeIsolated {
-            $0.handle(accepted, origin: origin, fetchSite: fetchSite, reply: send)
+            $0.handle(
+                accepted, origin: origin, fetchSite: fetchSite,
+                authorization: { request.header("authorization") }, reply: send)
         }
     }
 }

@@ -1,9 +1,14 @@
+internal import DepthCacheAPI
+
 /// Keeps web pages and rebound names away from a gateway that listens on loopback.
 struct LoopbackGuard: Sendable {
     private let isActive: Bool
     private let names: Set<String>
+    private let origins: Set<String>
 
-    init(listeningOn host: String, allowedHosts: [String]) {
+    /// Pages of `allowedOrigins` may change things; `*` there means answers, not orders.
+    init(listeningOn host: String, allowedHosts: [String], allowedOrigins: [String] = []) {
+        origins = Set(allowedOrigins.map(\.asciiLowercased))
         isActive = Self.isLoopback(host.lowercased())
         names = Set(allowedHosts.map { $0.lowercased() })
     }
@@ -15,6 +20,7 @@ struct LoopbackGuard: Sendable {
             return "Host was '\(host.prefix(80))', expected a loopback or configured name"
         }
         guard changesState else { return nil }
+        if let origin, origins.contains(origin.asciiLowercased) { return nil }
         if fetchSite?.lowercased() == "cross-site" { return "Cross-site requests may not change anything" }
         if let origin, !isKnown(Self.authority(ofOrigin: origin)) {
             return "Origin was '\(origin.prefix(80))', expected a loopback or configured name"
@@ -41,7 +47,7 @@ struct LoopbackGuard: Sendable {
         return parts.count == 2 ? String(parts[0]) : authority
     }
 
-    private static func isLoopback(_ name: String) -> Bool {
+    static func isLoopback(_ name: String) -> Bool {
         if name == "localhost" || name == "::1" || name.hasSuffix(".localhost") { return true }
         let parts = name.split(separator: ".", omittingEmptySubsequences: false)
         return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }

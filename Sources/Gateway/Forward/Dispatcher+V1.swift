@@ -14,7 +14,10 @@ struct RequestSource {
 extension Dispatcher {
     typealias V1Reply = @Sendable (GatewayReply) -> Void
 
-    func handleV1(_ request: GatewayRequest, from source: RequestSource, _ reply: @escaping V1Reply) {
+    func handleV1(
+        _ request: GatewayRequest, from source: RequestSource, authorization: () -> String?,
+        _ reply: @escaping V1Reply
+    ) {
         guard let path = V1Path(request.path) else {
             let detail = "There is no \(request.path.prefix(200)); /openapi.json lists what there is"
             return rejectV1(Problem(status: 404, id: .unknownPath, detail: detail), reply)
@@ -36,6 +39,9 @@ extension Dispatcher {
             let detail = "\(resource.rawValue) takes \(methods), not \(request.method.prefix(32))"
             return rejectV1(
                 Problem(status: 405, id: .methodNotAllowed, detail: detail, headers: allow), reply)
+        }
+        if let refusal = refusal(operation.changesState, request, authorization) {
+            return rejectV1(refusal.problem, reply)
         }
         let counted: V1Reply = { [metrics = service.metrics] answer in
             metrics.count(resource, answer.outcome, since: request.start)

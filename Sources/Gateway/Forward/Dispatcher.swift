@@ -1,6 +1,7 @@
 internal import DepthCacheAPI
 internal import K8sClient
 internal import Telemetry
+internal import Transport
 
 /// What all loops of a gateway share.
 struct GatewayService: Sendable {
@@ -8,6 +9,8 @@ struct GatewayService: Sendable {
     var markets: Guarded<MarketDirectory>
     var pages: ClusterPages
     var loopback: LoopbackGuard
+    var access = AccessControl(anonymous: .manage)
+    var refusals = HTTPRefusals()
     var metrics: GatewayMetrics
     var requestDeadline: Duration = .seconds(5)
     var namespace = "default"
@@ -38,12 +41,12 @@ actor Dispatcher {
 
     func handle(
         _ request: GatewayRequest, origin: String?, fetchSite: String?,
-        reply: @escaping @Sendable (GatewayReply) -> Void
+        authorization: @Sendable () -> String? = { nil }, reply: @escaping @Sendable (GatewayReply) -> Void
     ) {
         guard let endpoint = Endpoint(path: request.path) else {
             guard V1Path.isOwn(request.path) else { return reject(.notFound, reply) }
             let source = RequestSource(host: request.host, origin: origin, fetchSite: fetchSite)
-            return handleV1(request, from: source, reply)
+            return handleV1(request, from: source, authorization: authorization, reply)
         }
         guard endpoint.methods.contains(request.method) else {
             return reject(.methodNotAllowed(endpoint.methods), reply)
@@ -53,6 +56,10 @@ actor Dispatcher {
         {
             return reject(.forbidden(reason), reply)
         }
+        if let refusal = refusal(endpoint.changesState, request, authorization) {
+            guard endpoint != .audit else { return reject(refusal.problem.reply, reply) }
+            return reject(refusal.envelope(endpoint.event), reply)
+        }
         switch endpoint {
         case .getAsks: forward(request, endpoint, .asks, reply)
         case .getBids: forward(request, endpoint, .bids, reply)
@@ -61,6 +68,16 @@ actor Dispatcher {
         case .addCredentials, .removeCredentials: changeCredentials(request, endpoint, reply)
         case .audit: audit(request, reply)
         }
+    }
+
+    /// Why the request may not do what it asks for; what changes something needs more than what reads.
+    func refusal(
+        _ changesState: Bool, _ request: GatewayRequest, _ authorization: () -> String?
+    ) -> AccessRefusal? {
+        let needed: AccessScope = changesState ? .manage : .read
+        guard let refusal = service.access.refusal(needed, authorization: authorization) else { return nil }
+        service.refusals.add(.token, client: request.client)
+        return refusal
     }
 
     private func reject(_ answer: GatewayReply, _ reply: @Sendable (GatewayReply) -> Void) {

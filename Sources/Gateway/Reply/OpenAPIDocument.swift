@@ -23,7 +23,12 @@ struct OpenAPIDocument {
                 "license": ["name": "MIT", "identifier": "MIT"],
             ],
             "paths": .object(paths),
-            "components": ["schemas": .object(OpenAPISchemas.all)],
+            "components": [
+                "schemas": .object(OpenAPISchemas.all),
+                "securitySchemes": ["token": ["type": "http", "scheme": "bearer"]],
+            ],
+            // Which requests need a token is a setting of the gateway.
+            "security": [["token": []], [:]],
         ]
     }
 
@@ -80,8 +85,16 @@ struct OpenAPIDocument {
             .init(
                 status: 400, about: "A parameter is wrong or missing; the problem names it", schema: "Problem"
             ),
-            .init(status: 403, about: "Not from this page or under this name", schema: "Problem"),
+            .init(
+                status: 401, about: "A token is needed, or this one is unknown", schema: "Problem",
+                headers: ["WWW-Authenticate"]),
+            .init(
+                status: 403, about: "Not from this page, under this name, or with this token",
+                schema: "Problem"),
             .init(status: 405, about: "Another method", schema: "Problem", headers: ["Allow"]),
+            .init(
+                status: 429, about: "More requests than are taken from one client", schema: "Problem",
+                headers: ["Retry-After"]),
         ]
         for answer in usual where all["\(answer.status)"] == nil {
             all["\(answer.status)"] = response(answer)

@@ -25,6 +25,8 @@ struct Problem: Error, Sendable, Equatable {
         .unknownPath: ("unknown-path", "There is no such path"),
         .methodNotAllowed: ("method-not-allowed", "The path does not take this method"),
         .forbidden: ("forbidden", "The request is not allowed"),
+        .tokenNeeded: ("token-needed", "A token that allows this is needed"),
+        .tooManyRequests: ("too-many-requests", "The client asks more often than it may"),
         .noReplicaPlaced: ("not-placed", "No copy of the book is placed yet"),
         .noWorkerReachable: ("unreachable", "No worker that keeps the book answers"),
         .notSynchronized: ("out-of-sync", "No copy of the book is in sync"),

@@ -48,16 +48,13 @@ package final class HTTPRefusals: Sendable {
     private static let quiet = Duration.seconds(60)
     private let entries = Guarded<[HTTPRefusal: Entry]>([:])
     private let log = Log("http")
-    private let observer: @Sendable (HTTPRefusal) -> Void
 
-    /// `observer` is told of each.
-    package init(observer: @escaping @Sendable (HTTPRefusal) -> Void = { _ in }) { self.observer = observer }
+    package init() {}
 
     package func count(of refusal: HTTPRefusal) -> Int { entries.withLock { $0[refusal]?.total ?? 0 } }
     var total: Int { entries.withLock { $0.values.reduce(0) { $0 + $1.total } } }
 
     package func add(_ refusal: HTTPRefusal, client: String, now: ContinuousClock.Instant = .now) {
-        observer(refusal)
         guard let new = take(refusal, now: now) else { return }
         log.warning(
             "Refused by a limit",
