@@ -3,12 +3,14 @@
 import contextlib
 import json
 import pathlib
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -97,19 +99,27 @@ class Running(Cluster):
             "metadata": {"name": "keys", "labels": {"fathom.dev/account-group": "binance.com"}},
             "stringData": {"api-key": "key-of-the-test", "api-secret": "secret-of-the-test"}}))
         self.start("controller", 0, folder)
+        token = secrets.token_hex(24)
+        self.kubectl("create", "-n", "a", "secret", "generic", "fathom-tokens", f"--from-literal=manage={token}")
         for number in range(2):
             self.start("worker", number, folder)
         gateway = self.start("gateway", 0, folder)["port"]
 
-        def ask(path, body=None, **query):
+        def ask(path, body=None, token=token, **query):
             url = f"http://127.0.0.1:{gateway}{path}?{urllib.parse.urlencode(query)}"
-            with urllib.request.urlopen(url, json.dumps(body).encode() if body else None, timeout=10) as reply:
+            request = urllib.request.Request(url, json.dumps(body).encode() if body else None)
+            if token:
+                request.add_header("Authorization", f"Bearer {token}")
+            with urllib.request.urlopen(request, timeout=10) as reply:
                 return json.loads(reply.read())
 
         market = {"exchange": "binance.com", "market": "BTCUSDT"}
         try:
             eventually("the cache is made", lambda: ask("/create_depthcache", desired_quantity=2, **market)["result"] == "OK")
-            eventually("the book answers", lambda: ask("/get_asks", limit_count=5, **market)["result"] == "OK")
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                ask("/stop_depthcache", token=None, **market)
+            self.assertEqual(refused.exception.code, 401)
+            eventually("the book answers", lambda: ask("/get_asks", token=None, limit_count=5, **market)["result"] == "OK")
             eventually("two copies", lambda: self.kubectl(
                 "get", "-n", "a", "depthcaches", "-o", "jsonpath={.items[0].status.readyReplicas}") == "2")
             eventually("markets are published", lambda: "BTCUSDT" in self.kubectl(

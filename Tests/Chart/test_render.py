@@ -106,6 +106,56 @@ class Rendering(unittest.TestCase):
         self.assertEqual(list(plain), ["config.yaml"])
         self.assertNotIn("exchanges", yaml.safe_load(plain["config.yaml"])["worker"])
 
+    def test_who_may_do_what_reaches_the_gateway_and_nobody_else(self):
+        def gateway(given):
+            sections = yaml.safe_load(named(render(given), "ConfigMap", "fathom-config")["data"]["config.yaml"])
+            for component in ("controller", "worker"):
+                self.assertFalse({"anonymous", "tokensSecret", "requestRate", "tlsCertFile"} & set(sections[component]))
+            return sections["gateway"]
+
+        plain = gateway({})
+        self.assertEqual((plain["anonymous"], plain["tokensSecret"], plain["requestRate"]), ("read", "fathom-tokens", 10000))
+        self.assertNotIn("tlsCertFile", plain)
+        full = gateway(values("full"))
+        self.assertEqual((full["anonymous"], full["tokensSecret"], full["requestRate"], full["corsOrigins"]),
+                         ("none", "books-tokens", 50, ["https://board.example"]))
+        self.assertEqual(full["tlsKeyFile"], "/etc/fathom-tls/tls.key")
+        # Whoever allows managing without a token has allowed reading as well.
+        self.assertEqual(gateway({"auth": {"anonymous": "none", "allowAnonymousManage": True}})["anonymous"], "manage")
+        self.assertNotIn("tokensSecret", gateway(values("minimal")))
+
+    def test_the_values_of_limits_are_the_programs_own_defaults(self):
+        """Or a gateway started by hand would bear something else than one of the chart."""
+        reference = (ROOT / "docs/configuration.md").read_text()
+        for key, value in yaml.safe_load((CHART / "values.yaml").read_text())["limits"].items():
+            row = re.search(rf"^.*`{key}`.*$", reference, re.M)[0]
+            if value == [] or key == "requestRate":
+                continue
+            self.assertIn(f"| `{value}` |", row)
+
+    def test_a_certificate_is_mounted_so_that_its_changes_come_through(self):
+        spec = pods(render(values("full")))["gateway"]["spec"]
+        (mount,) = [mount for mount in spec["containers"][0]["volumeMounts"] if mount["name"] == "tls"]
+        self.assertEqual((mount["mountPath"], mount["readOnly"], "subPath" in mount), ("/etc/fathom-tls", True, False))
+        self.assertIn({"name": "tls", "secret": {"secretName": "books-certificate", "defaultMode": 0o440}}, spec["volumes"])
+        (port,) = named(render(values("full")), "Service", "fathom-gateway")["spec"]["ports"]
+        self.assertEqual((port["name"], port["appProtocol"], port["port"]), ("https", "https", 8000))
+        (port,) = named(render({"tls": {"secretName": "certificate"}}), "Service", "fathom-gateway")["spec"]["ports"]
+        self.assertEqual(port["port"], 443)
+        for name in ("controller", "worker"):
+            self.assertNotIn("tls", [volume["name"] for volume in pods(render(values("full")))[name]["spec"]["volumes"]])
+
+    def test_the_notes_say_who_may_do_what(self):
+        said = notes()
+        self.assertIn("Reading needs no token", said)
+        self.assertIn("kubectl create secret generic -n fathom fathom-tokens", said)
+        self.assertIn("cross the network as they are", said)
+        self.assertIn("WARNING: auth.allowAnonymousManage", notes(values("minimal")))
+        full = notes(values("full"))
+        self.assertIn("Every request needs a token", full)
+        self.assertIn("curl --insecure 'https://127.0.0.1:8080", full)
+        self.assertNotIn("cross the network as they are", full)
+
     def test_further_settings_win(self):
         config = yaml.safe_load(named(render(values("full")), "ConfigMap", "fathom-config")["data"]["config.yaml"])
         self.assertEqual((config["controller"]["logLevel"], config["worker"]["logLevel"]), ("debug", "warning"))
@@ -121,8 +171,8 @@ class Rendering(unittest.TestCase):
         for words in ("kubectl apply -n markets", "kubectl wait -n markets depthcache/btcusdt", "service/books-gateway 8080:80",
                       "/get_asks?exchange=binance.com&market=BTCUSDT"):
             self.assertIn(words, said)
-        self.assertIn("whoever reaches that address", said)
-        self.assertNotIn("whoever reaches that address", notes(values("full")))
+        self.assertIn("lets in whoever reaches that address", said)
+        self.assertNotIn("lets in whoever reaches that address", notes(values("full")))
         self.assertNotIn("load balancer", notes(values("minimal")))
         self.assertIn("With one worker", notes(values("minimal")))
         applied = yaml.safe_load(re.search(r"<<'END'\n(.*?)\n *END", said, re.S)[1])

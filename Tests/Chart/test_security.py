@@ -87,6 +87,9 @@ class Permissions(unittest.TestCase):
                 self.assertFalse(may(objects, component, verb, "", "secrets", "another"), component)
             for verb in ("create", "update", "patch", "delete"):
                 self.assertFalse(may(objects, component, verb, "", "secrets", "fathom-link"), component)
+        self.assertTrue(may(objects, "gateway", "watch", "", "secrets", "fathom-tokens"))
+        self.assertFalse(may(objects, "worker", "watch", "", "secrets", "fathom-tokens"))
+        self.assertFalse(may(render(values("minimal")), "gateway", "get", "", "secrets", "fathom-tokens"))
         self.assertTrue(may(objects, "controller", "watch", "", "secrets", "another"))
         self.assertFalse(may(objects, "controller", "update", "", "secrets", "another"))
         plain = render(values("minimal"))

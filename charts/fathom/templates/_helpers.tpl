@@ -45,9 +45,24 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- else if eq $component "worker" -}}
 {{- $_ := mustMergeOverwrite $config (dict "port" 8082 "threads" $own.threads "feeds" $own.feeds "dumpDir" "/var/lib/fathom/audits" "drainSeconds" (sub $own.terminationGracePeriodSeconds 10)) -}}
 {{- else -}}
-{{- $_ := mustMergeOverwrite $config (dict "port" 8080 "healthPort" 9090 "threads" $own.threads "credentialEndpoints" (ternary "on" "off" $values.auth.credentialEndpoints)) -}}
+{{- $_ := mustMergeOverwrite $config (dict "port" 8080 "healthPort" 9090 "threads" $own.threads "credentialEndpoints" (ternary "on" "off" $values.auth.credentialEndpoints)) $values.limits -}}
+{{- $_ := set $config "anonymous" (ternary "manage" $values.auth.anonymous $values.auth.allowAnonymousManage) -}}
+{{- with $values.auth.tokensSecret }}{{ $_ := set $config "tokensSecret" . }}{{ end -}}
+{{- if $values.tls.secretName -}}
+{{- $_ := mustMergeOverwrite $config (dict "tlsCertFile" "/etc/fathom-tls/tls.crt" "tlsKeyFile" "/etc/fathom-tls/tls.key") -}}
+{{- end -}}
 {{- end -}}
 {{- toYaml (mustMergeOverwrite $config $own.config) -}}
+{{- end -}}
+
+{{/* The port of the gateway's Service. */}}
+{{- define "fathom.servicePort" -}}
+{{- if and .Values.tls.secretName (eq (int .Values.service.port) 80) }}443{{ else }}{{ .Values.service.port }}{{ end -}}
+{{- end -}}
+
+{{/* How clients speak to the gateway. */}}
+{{- define "fathom.scheme" -}}
+{{- ternary "https" "http" (ne .Values.tls.secretName "") -}}
 {{- end -}}
 
 {{/* Ends the rendering with words where a release cannot work. */}}

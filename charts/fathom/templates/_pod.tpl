@@ -111,6 +111,11 @@ spec:
         - name: api
           mountPath: /var/run/secrets/kubernetes.io/serviceaccount
           readOnly: true
+        {{- if and (eq $component "gateway") $values.tls.secretName }}
+        - name: tls
+          mountPath: /etc/fathom-tls
+          readOnly: true
+        {{- end }}
         {{- if eq $component "worker" }}
         - name: audits
           mountPath: /var/lib/fathom/audits
@@ -136,6 +141,13 @@ spec:
                 - path: namespace
                   fieldRef:
                     fieldPath: metadata.namespace
+    {{- if and (eq $component "gateway") $values.tls.secretName }}
+    # Mounted whole and not by subPath, so that a new certificate comes through.
+    - name: tls
+      secret:
+        secretName: {{ $values.tls.secretName }}
+        defaultMode: 0440
+    {{- end }}
     {{- if eq $component "worker" }}
     - name: audits
       emptyDir:
