@@ -124,6 +124,8 @@ struct AccessTests {
     private static let changing: [(method: String, target: String)] = [
         ("GET", "/create_depthcache?exchange=binance.com&market=ETHUSDT"), ("POST", "/create_depthcaches"),
         ("GET", "/stop_depthcache?exchange=binance.com&market=BTCUSDT"),
+        ("POST", "/add_credentials"), ("POST", "/ubdcc_remove_credentials"),
+        ("GET", "/remove_credentials?id=x"),
         ("POST", "/v1/audits?exchange=binance.com&market=BTCUSDT"), ("POST", "/v1/depthcaches"),
         ("PATCH", "/v1/depthcaches/binance.com/BTCUSDT"), ("DELETE", "/v1/depthcaches/binance.com/BTCUSDT"),
     ]

@@ -85,6 +85,8 @@ enum APIRole: String, CaseIterable, Sendable {
             Rule(groups: ["fathom.dev"], resources: ["depthcachereplicas"], verbs: read),
             Rule(groups: [""], resources: ["configmaps", "pods"], verbs: read),
             linkKey,
+            // Tokens of its clients, by the name that the chart gives them.
+            Rule(groups: [""], resources: ["secrets"], verbs: read, names: ["fathom-tokens"]),
             Rule(
                 groups: [""], resources: ["secrets"], verbs: ["create", "delete"],
                 namePrefix: "fathom-credentials-"),
