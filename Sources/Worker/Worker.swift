@@ -85,6 +85,9 @@ final class Worker: Sendable {
         let counts = QueryCounts(metrics)
         links = LinkServer(
             identity: identity, keys: keys.keys,
+            refused: metrics.counter(
+                "fathom_worker_refused_links_total",
+                help: "Links that were refused or ended for what their peer sent."),
             handler: LinkEndpoint(
                 books: BookEndpoint(directory: directory, clock: clock, counts: counts),
                 bothSides: BooksEndpoint(directory: directory, clock: clock, counts: counts),

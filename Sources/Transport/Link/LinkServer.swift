@@ -1,4 +1,4 @@
-import Telemetry
+package import Telemetry
 
 /// The answering side of links; mount it at `/link/v1` of an `HTTPServer`.
 package final class LinkServer: WebSocketAcceptor {
@@ -6,13 +6,16 @@ package final class LinkServer: WebSocketAcceptor {
     let keys: @Sendable () -> LinkKeys
     let timings: LinkTimings
     let handler: any LinkRequestHandler
+    /// Links that were refused or ended for what their peer sent.
+    let refused: Counter
     private let sessions = Guarded<[ObjectIdentifier: LinkServerSession]>([:])
 
     package init(
         identity: LinkIdentity, keys: @escaping @Sendable () -> LinkKeys,
-        timings: LinkTimings = LinkTimings(),
+        timings: LinkTimings = LinkTimings(), refused: Counter = Counter(),
         handler: any LinkRequestHandler
     ) {
+        self.refused = refused
         self.identity = identity
         self.keys = keys
         self.timings = timings
@@ -168,6 +171,7 @@ final class LinkServerSession: WebSocketDelegate, @unchecked Sendable {
     }
 
     private func refuse(_ words: String) {
+        server.refused.add()
         output.append(kind: LinkFrame.refusal, id: 0) { $0.append(contentsOf: words.utf8) }
         output.flush()
         phase = .closed

@@ -91,14 +91,17 @@ struct ClusterTarget: Sendable {
         request.select(
             Selector(labels: ["app.kubernetes.io/name": "fathom", "app.kubernetes.io/component": "gateway"]))
         let list = try JSONValue(parsing: try await kubernetes.send(request))
-        guard let name = list["items"]?.elements?.first?.at("metadata", "name")?.text else {
+        let service = list["items"]?.elements?.first
+        guard let service, let name = service.at("metadata", "name")?.text else {
             throw CommandExit(
                 code: ExitCode.unreachable,
                 words:
                     "no gateway Service of Fathom in namespace \(kubernetes.namespace); say --namespace NAME or --gateway URL"
             )
         }
-        return GatewayAccess(service: name, through: kubernetes)
+        let ports = service.at("spec", "ports")?.elements ?? []
+        let scheme = ports.contains { $0["name"] == "https" } ? "https" : "http"
+        return GatewayAccess(service: name, scheme: scheme, through: kubernetes)
     }
 
     /// The Kubernetes API, for what no gateway does.

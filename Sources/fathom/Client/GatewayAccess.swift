@@ -18,8 +18,9 @@ struct GatewayAccess: Sendable {
         way = .direct(http, token: token, tls: tls)
     }
 
-    init(service: String, through client: KubernetesClient) {
-        url = "/api/v1/namespaces/\(client.namespace)/services/http:\(service):http/proxy"
+    /// `scheme` is the name of the Service's port, too.
+    init(service: String, scheme: String, through client: KubernetesClient) {
+        url = "/api/v1/namespaces/\(client.namespace)/services/\(scheme):\(service):\(scheme)/proxy"
         way = .proxied(client)
     }
 
