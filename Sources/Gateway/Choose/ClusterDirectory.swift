@@ -15,7 +15,9 @@ actor ClusterDirectory {
     private var watched = ClusterPicture()
     private var added: [String: (cache: CachePicture, since: ContinuousClock.Instant)] = [:]
     private var removed: [String: ContinuousClock.Instant] = [:]
-    private var wanted: [MarketKey: [CheckedContinuation<Result<Void, StoreError>, Never>]] = [:]
+    /// What the next question to the API will be about, and who waits for its answer.
+    private var wanted: Set<MarketKey> = []
+    private var waiting: [CheckedContinuation<Result<Void, StoreError>, Never>] = []
     private var absent: [MarketKey: ContinuousClock.Instant] = [:]
     private var isLooking = false
     private var credentials = CredentialOverlay()
@@ -79,49 +81,54 @@ actor ClusterDirectory {
 
     /// Asks the API for a market that the table has not, together with all others that are asked for meanwhile.
     func lookUp(_ key: MarketKey) async throws(StoreError) -> MarketRoute? {
-        if let route = table.routes[key] { return route }
-        if let since = absent[key], clock.now - since < Self.absenceLife { return nil }
-        let result = await withCheckedContinuation { continuation in
-            wanted[key, default: []].append(continuation)
-            guard !isLooking else { return }
-            isLooking = true
-            Task { await look() }
-        }
-        try result.get()
+        guard isUnclear(key) else { return table.routes[key] }
+        try await question([key]).get()
         return table.routes[key]
     }
 
     /// Looks many up, with one question to the API for all that the table has not.
     func lookUp(_ keys: [MarketKey]) async -> [Result<MarketRoute?, StoreError>] {
-        await withTaskGroup(of: (Int, Result<MarketRoute?, StoreError>).self) { group in
-            for (index, key) in keys.enumerated() {
-                group.addTask {
-                    do throws(StoreError) {
-                        return (index, .success(try await self.lookUp(key)))
-                    } catch {
-                        return (index, .failure(error))
-                    }
-                }
+        let unclear = Set(keys.filter(isUnclear))
+        let answer: Result<Void, StoreError> = unclear.isEmpty ? .success(()) : await question(unclear)
+        return keys.map { key in
+            if case .failure(let error) = answer, unclear.contains(key), table.routes[key] == nil {
+                return .failure(error)
             }
-            var found = keys.map { _ in Result<MarketRoute?, StoreError>.success(nil) }
-            for await (index, result) in group { found[index] = result }
-            return found
+            return .success(table.routes[key])
+        }
+    }
+
+    /// Whether only the API can tell if there is such a market.
+    private func isUnclear(_ key: MarketKey) -> Bool {
+        guard table.routes[key] == nil else { return false }
+        guard let since = absent[key] else { return true }
+        return clock.now - since >= Self.absenceLife
+    }
+
+    /// Waits for the answer to a question about all of `keys`.
+    private func question(_ keys: Set<MarketKey>) async -> Result<Void, StoreError> {
+        await withCheckedContinuation { continuation in
+            wanted.formUnion(keys)
+            waiting.append(continuation)
+            guard !isLooking else { return }
+            isLooking = true
+            Task { await look() }
         }
     }
 
     /// One question at a time, at most ten in a second.
     private func look() async {
         while !wanted.isEmpty {
-            let asked = wanted
-            wanted = [:]
-            let result = await ask(Array(asked.keys))
-            for continuation in asked.values.joined() { continuation.resume(returning: result) }
+            let (asked, askers) = (wanted, waiting)
+            (wanted, waiting) = ([], [])
+            let result = await ask(asked)
+            for asker in askers { asker.resume(returning: result) }
             do { try await clock.sleep(for: Self.lookInterval) } catch { break }
         }
         isLooking = false
     }
 
-    private func ask(_ keys: [MarketKey]) async -> Result<Void, StoreError> {
+    private func ask(_ keys: Set<MarketKey>) async -> Result<Void, StoreError> {
         do throws(StoreError) {
             var found: [CachePicture] = []
             if keys.count == 1, let key = keys.first {
