@@ -16,8 +16,11 @@ swift test --skip-build --disable-xctest --no-parallel "$@"
 # The chart, the manifests and the resource definitions, as Helm and Kubernetes' schemas see them.
 (cd Tests/Chart && ../../hack/python.sh -m unittest -v)
 
-# The programs that users run are release builds; FATHOM_BIN chooses others.
-export FATHOM_BIN=${FATHOM_BIN:-$PWD/.build/debug}
+# The programs that users run are release builds, which fail in other ways than debug ones do; FATHOM_BIN chooses others.
+if [ -z "${FATHOM_BIN:-}" ]; then
+    swift build -c release
+    export FATHOM_BIN=$PWD/.build/release
+fi
 if [ "${FATHOM_REAL:-1}" = 0 ]; then
     hack/conformance.sh embedded
 else
