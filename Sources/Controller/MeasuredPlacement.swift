@@ -62,7 +62,8 @@ package struct MeasuredPlacement: Sendable {
         for creation in plan.creates {
             made += 1
             var copy = PlacementState.Replica(
-                name: "copy-\(made)", cacheUID: creation.cacheUID, workerUID: creation.workerUID)
+                name: "copy-\(made)", uid: "\(made)", cacheUID: creation.cacheUID,
+                workerUID: creation.workerUID)
             copy.replaces = creation.replaces
             copy.isReady = true
             placed[copy.name] = copy

@@ -39,6 +39,8 @@ package enum AnnotationKey {
     package static let node = "fathom.dev/node"
     /// On a DepthCacheReplica: the name of the copy that goes once this one is ready.
     package static let replaces = "fathom.dev/replaces"
+    /// On a DepthCacheReplica: the uid of that copy, as a later one may have its name.
+    package static let replacesUID = "fathom.dev/replaces-uid"
     /// On a worker's Lease: `true` while the worker hands its books over before it ends.
     package static let draining = "fathom.dev/draining"
     /// On the Secret of the link key: change it now; with any value.

@@ -84,7 +84,7 @@ actor FakeCluster: ClusterWriter {
         let version = try begin()
         guard let name = replica.metadata.name, replicas[name] == nil else { return .conflict }
         var made = replica
-        made.metadata.uid = "uid-\(name)"
+        made.metadata.uid = "uid-\(name)-\(version)"
         made.metadata.resourceVersion = version
         replicas[name] = made
         return .done(made)

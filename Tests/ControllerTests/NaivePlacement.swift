@@ -31,6 +31,10 @@ struct NaivePlacement {
         [.live, .unproven].contains(workers[replica.workerUID]?.standing)
     }
 
+    private func isUnknown(_ replica: PlacementState.Replica) -> Bool {
+        workers[replica.workerUID]?.standing == .unproven
+    }
+
     private mutating func delete(_ replica: PlacementState.Replica, _ why: PlacementPlan.DeletionCause) {
         plan.deletes.append(.init(name: replica.name, cacheUID: replica.cacheUID, why: why))
         load[replica.workerUID, default: 0] -= costs[replica.cacheUID] ?? 0
@@ -72,22 +76,31 @@ struct NaivePlacement {
             }
         }
         guard !cache.isHeld else { return ([], 0) }
-        var moving: [PlacementState.Replica] = []
+        var moves: [(old: PlacementState.Replica, new: PlacementState.Replica)] = []
         for replica in kept where isUsable(replica) && kept.contains(replica) {
-            guard let old = kept.first(where: { $0.name == replica.replaces }), old != replica, isUsable(old)
+            guard let old = kept.first(where: { $0.reference == replica.replaces }), old != replica,
+                isUsable(old)
             else { continue }
-            if replica.isReady, !old.isReady || kept.count(where: \.isReady) > cache.replicas {
+            if replica.isReady,
+                !old.isReady && !isUnknown(old) || kept.count(where: \.isReady) > cache.replicas
+            {
                 delete(old, .moved)
                 kept.removeAll { $0 == old }
-            } else if replica.isOverdue, !replica.isReady {
+            } else if replica.isOverdue, !replica.isReady, !isUnknown(replica) {
                 delete(replica, .moveAbandoned)
                 kept.removeAll { $0 == replica }
             } else {
-                moving.append(replica)
-                load[old.workerUID, default: 0] -= cache.load
+                moves.append((old, replica))
             }
         }
-        func counted() -> [PlacementState.Replica] { kept.filter { isUsable($0) && !moving.contains($0) } }
+        moves.removeAll { !kept.contains($0.old) || !kept.contains($0.new) }
+        func counted() -> [PlacementState.Replica] {
+            kept.filter { copy in isUsable(copy) && !moves.contains { $0.new == copy } }
+        }
+        func leave(_ sign: Int) {
+            for worker in Set(moves.map(\.old.workerUID)) { load[worker, default: 0] += sign * cache.load }
+        }
+        leave(-1)
         if counted().count >= cache.replicas {
             let isServed = counted().count(where: \.isReady) >= cache.replicas
             for replica in kept where !isUsable(replica) && (isServed || replica.isFailed && !replica.isReady)
@@ -96,22 +109,23 @@ struct NaivePlacement {
                 kept.removeAll { $0 == replica }
             }
         }
-        if counted().count > cache.replicas {
-            for replica in moving {
-                delete(replica, .surplus)
-                kept.removeAll { $0 == replica }
-                for old in kept where old.name == replica.replaces {
-                    load[old.workerUID, default: 0] += cache.load
-                }
+        // Which copy may go cannot be said while nothing is known of one.
+        if counted().count > cache.replicas, !kept.contains(where: isUnknown) {
+            // Ready copies are needed, or they would have taken their places.
+            leave(1)
+            for move in moves where !move.new.isReady {
+                delete(move.new, .surplus)
+                kept.removeAll { $0 == move.new }
             }
-            moving = []
-        }
-        while counted().count > cache.replicas {
-            let usable = counted()
-            let worst = usable.max { rank($0, usable) < rank($1, usable) }
-            guard let worst else { break }
-            delete(worst, .surplus)
-            kept.removeAll { $0 == worst }
+            moves.removeAll { !kept.contains($0.new) }
+            leave(-1)
+            while counted().count > cache.replicas {
+                let usable = counted()
+                let worst = usable.max { rank($0, usable) < rank($1, usable) }
+                guard let worst else { break }
+                delete(worst, .surplus)
+                kept.removeAll { $0 == worst }
+            }
         }
         return (kept, max(0, cache.replicas - counted().count))
     }

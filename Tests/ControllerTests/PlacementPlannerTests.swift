@@ -136,13 +136,53 @@ import Testing
         #expect(PlacementPlanner.plan(state) == PlacementPlan(), "it may be gone again in a moment")
         state.workers[1].isSettled = true
         let plan = PlacementPlanner.plan(state)
-        #expect(plan.creates == [.init(cacheUID: "c", workerUID: "b", replaces: "c")])
+        #expect(plan.creates == [.init(cacheUID: "c", workerUID: "b", replaces: .init(name: "c", uid: ""))])
         #expect(plan.deletes.isEmpty)
-        state.replicas.append(.init(name: "c2", cacheUID: "c", workerUID: "b", replaces: "c"))
+        state.replicas.append(
+            .init(name: "c2", cacheUID: "c", workerUID: "b", replaces: .init(name: "c", uid: "")))
         #expect(
             PlacementPlanner.plan(state) == PlacementPlan(), "the old copy stays, and nothing more is moved")
         state.replicas[2].isReady = true
         #expect(PlacementPlanner.plan(state).deletes == [.init(name: "c", cacheUID: "c", why: .moved)])
+    }
+
+    @Test func `a ready copy that waits to take a place is not surplus while others are not ready`() {
+        var state = PlacementState(
+            caches: [cache("c", replicas: 2)],
+            replicas: [
+                .init(name: "old", cacheUID: "c", workerUID: "a", isReady: true),
+                .init(name: "new", cacheUID: "c", workerUID: "b", isReady: true),
+                .init(name: "third", cacheUID: "c", workerUID: "d"),
+                .init(name: "fourth", cacheUID: "c", workerUID: "e"),
+            ], workers: ["a", "b", "d", "e"].map { worker($0) })
+        state.replicas[1].replaces = state.replicas[0].reference
+        #expect(PlacementPlanner.plan(state).deletes == [.init(name: "third", cacheUID: "c", why: .surplus)])
+        state.replicas[1].isReady = false
+        #expect(
+            PlacementPlanner.plan(state).deletes.map(\.name) == ["new", "third"],
+            "one that is not ready is")
+    }
+
+    @Test func `a later copy with the name of the one that was replaced is not replaced too`() {
+        let state = PlacementState(
+            caches: [cache("c", replicas: 2)],
+            replicas: [
+                .init(name: "old", uid: "2", cacheUID: "c", workerUID: "a"),
+                .init(
+                    name: "new", uid: "1", cacheUID: "c", workerUID: "b", isReady: true,
+                    replaces: .init(name: "old", uid: "0")),
+            ], workers: [worker("a"), worker("b")])
+        #expect(PlacementPlanner.plan(state) == PlacementPlan())
+    }
+
+    @Test func `nothing is surplus while it is not known which copies are ready`() {
+        var state = PlacementState(
+            caches: [cache("c")],
+            replicas: ["a", "b"].map { .init(name: $0, cacheUID: "c", workerUID: $0) },
+            workers: [worker("a"), worker("b", .unproven)])
+        #expect(PlacementPlanner.plan(state) == PlacementPlan())
+        state.workers[1].standing = .live
+        #expect(PlacementPlanner.plan(state).deletes.map(\.why) == [.surplus])
     }
 
     @Test func `nothing is moved while a worker hands over`() {
@@ -160,7 +200,7 @@ import Testing
             caches: [cache("c")],
             replicas: [
                 .init(name: "old", cacheUID: "c", workerUID: "a", isReady: true),
-                .init(name: "new", cacheUID: "c", workerUID: "b", replaces: "old"),
+                .init(name: "new", cacheUID: "c", workerUID: "b", replaces: .init(name: "old", uid: "")),
             ], workers: [worker("a", .draining), worker("b"), worker("d")])
         #expect(PlacementPlanner.plan(state) == PlacementPlan(), "the copy on its way is the replacement")
         state.workers = [worker("a"), worker("b", .lost), worker("d")]
@@ -184,6 +224,9 @@ import Testing
             workers: ["a", "b"].map { .init(uid: $0, name: $0, node: $0, zone: "east") })
         #expect(PlacementPlanner.plan(state) == PlacementPlan())
         state.workers.append(.init(uid: "w", name: "w", node: "w", zone: "west"))
-        #expect(PlacementPlanner.plan(state).creates == [.init(cacheUID: "c", workerUID: "w", replaces: "b")])
+        #expect(
+            PlacementPlanner.plan(state).creates == [
+                .init(cacheUID: "c", workerUID: "w", replaces: .init(name: "b", uid: ""))
+            ])
     }
 }

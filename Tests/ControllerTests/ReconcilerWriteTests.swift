@@ -98,6 +98,26 @@ import Testing
         #expect(await bench.cluster.writeCount == count, "and nothing is moved back")
     }
 
+    @Test func `a cache that was moved can grow back onto the worker that it left`() async throws {
+        let bench = Bench()
+        for name in ["a", "b"] { await bench.cluster.apply(name, spec(name)) }
+        await bench.cluster.setWorker("w1")
+        _ = await bench.settle()
+        await bench.cluster.report("w1", .synchronized)
+        _ = await bench.settle(second: 1)
+        await bench.cluster.setWorker("w2")
+        _ = await bench.settle(second: 2)
+        await bench.cluster.report("w2", .synchronized)
+        #expect(await bench.settle(second: 3))
+        let moved = try #require(await bench.cluster.replicas.values.first { $0.spec.workerName == "w2" })
+        let name = try #require(moved.metadata.ownerReferences.first?.name)
+        await bench.cluster.apply(name, spec(name, replicas: 2))
+        #expect(await bench.settle(second: 4))
+        #expect(await bench.cluster.replicas.count == 3)
+        #expect(await bench.settle(second: 15))
+        #expect(await bench.cluster.replicas.count == 3)
+    }
+
     @Test func `a measured load counts once it differs enough`() {
         #expect(ReplicaLoad.settled(100, inUse: nil) == 100)
         #expect(ReplicaLoad.settled(120, inUse: 100) == 100)

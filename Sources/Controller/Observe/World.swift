@@ -45,7 +45,7 @@ struct World: Sendable {
     private mutating func watchMoves(_ now: ContinuousClock.Instant) {
         for name in moving {
             guard let replica = replicas[name], let cache = replica.cacheUID, let worker = replica.workerUID,
-                let old = replica.metadata.annotations[AnnotationKey.replaces], replicas[old] != nil
+                let old = replica.replaces, replicas[old.name]?.metadata.uid == old.uid
             else {
                 moving.remove(name)
                 moves.forget(name)
@@ -129,7 +129,7 @@ struct World: Sendable {
             if let uid = old.cacheUID { dirty.insert(uid) }
         }
         replicas[name] = object
-        if object?.metadata.annotations[AnnotationKey.replaces] != nil { moving.insert(name) }
+        if object?.replaces != nil { moving.insert(name) }
         if object == nil {
             overdue.remove(name)
             moves.forget(name)
@@ -151,10 +151,10 @@ struct World: Sendable {
         let phase = replica.phase(ofIncarnation: worker?.record.incarnation)
         let isHeard = worker?.standing != .lost && worker?.standing != .unproven
         return PlacementState.Replica(
-            name: name, cacheUID: cacheUID, workerUID: workerUID,
+            name: name, uid: replica.metadata.uid ?? "", cacheUID: cacheUID, workerUID: workerUID,
             isReady: isHeard && phase == .synchronized, isFailed: isHeard && phase == .failed,
             isDeleting: replica.metadata.isBeingDeleted,
-            replaces: replica.metadata.annotations[AnnotationKey.replaces], isOverdue: overdue.contains(name))
+            replaces: replica.replaces, isOverdue: overdue.contains(name))
     }
 
     private mutating func takeWorkers(_ seen: [Observation.ObservedWorker]) {
@@ -256,5 +256,17 @@ struct World: Sendable {
 
     func workers(_ standing: PlacementState.Standing) -> Int {
         workers.values.count { $0.standing == standing }
+    }
+}
+
+extension DepthCacheReplica {
+    /// The copy whose place it takes.
+    ///
+    /// By its uid, too: once that has gone, a new copy of the cache on the same worker has its name.
+    fileprivate var replaces: PlacementState.Reference? {
+        guard let name = metadata.annotations[AnnotationKey.replaces],
+            let uid = metadata.annotations[AnnotationKey.replacesUID]
+        else { return nil }
+        return PlacementState.Reference(name: name, uid: uid)
     }
 }

@@ -31,7 +31,10 @@ enum ControlPlan {
             var replica = DepthCacheReplica(
                 copyOf: cache, workerName: worker.record.name, workerUID: creation.workerUID)
         else { return nil }
-        if let old = creation.replaces { replica.metadata.annotations[AnnotationKey.replaces] = old }
+        if let old = creation.replaces {
+            replica.metadata.annotations[AnnotationKey.replaces] = old.name
+            replica.metadata.annotations[AnnotationKey.replacesUID] = old.uid
+        }
         return replica
     }
 

@@ -42,7 +42,8 @@ extension PlacementPlanner {
         let load = caches[entry.cache].cache?.load ?? 0
         plan.creates.append(
             .init(
-                cacheUID: entry.replica.cacheUID, workerUID: workers[worker].uid, replaces: entry.replica.name
+                cacheUID: entry.replica.cacheUID, workerUID: workers[worker].uid,
+                replaces: entry.replica.reference
             ))
         promise(worker, load: load, copies: 1, arriving: 1)
         promise(entry.worker, load: -load, copies: 0)

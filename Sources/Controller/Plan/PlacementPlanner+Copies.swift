@@ -60,6 +60,11 @@ extension PlacementPlanner {
 
     func isReady(_ copy: Int) -> Bool { copies[copy].replica.isReady }
 
+    /// Nothing is known of it yet, so it may well be ready.
+    private func isUnknown(_ copy: Int) -> Bool {
+        workers[copies[copy].worker].worker?.standing == .unproven
+    }
+
     /// The cache that keeps the market instead of this one.
     private func keeper(insteadOf number: Int, _ cache: PlacementState.Cache) -> String? {
         var best: PlacementState.Cache?
@@ -81,6 +86,7 @@ extension PlacementPlanner {
         caches[number].duplicateOf = nil
         caches[number].isSettled = false
         crowded.remove(number)
+        for copy in caches[number].copies { setCounts(copy, true) }
         let all = caches[number].copies.filter { !copies[$0].replica.isDeleting }
             .sorted { copies[$0].replica.name < copies[$1].replica.name }
         guard let cache = caches[number].cache else {
@@ -96,7 +102,6 @@ extension PlacementPlanner {
         }
         var kept: [Int] = []
         for copy in all {
-            setCounts(copy, true)
             if workers[copies[copy].worker].worker == nil {
                 delete(copy, .workerGone, &plan)
             } else if kept.contains(where: { copies[$0].worker == copies[copy].worker }) {
@@ -106,8 +111,11 @@ extension PlacementPlanner {
             }
         }
         guard !cache.isHeld else { return ([], 0) }
-        var moving = pairs(number, cache, &kept, &plan)
-        func counted() -> [Int] { kept.filter { isUsable($0) && !moving.contains($0) } }
+        var moves = pairs(cache, &kept, &plan)
+        func counted() -> [Int] {
+            kept.filter { copy in isUsable(copy) && !moves.contains { $0.new == copy } }
+        }
+        for move in moves { setCounts(move.old, false) }
         let isServed = counted().count { isReady($0) } >= cache.replicas
         if counted().count >= cache.replicas {
             // A copy on a worker that goes is kept while it may be needed; one that failed never is.
@@ -117,45 +125,55 @@ extension PlacementPlanner {
                 kept.removeAll { $0 == copy }
             }
         }
-        if counted().count > cache.replicas {
-            for copy in moving { delete(copy, .surplus, &plan) }
-            kept.removeAll { moving.contains($0) }
-            for copy in kept { setCounts(copy, true) }
-            moving = []
-            forgetMoves(number)
+        if counted().count > cache.replicas, !kept.contains(where: isUnknown) {
+            // Moves are superfluous then; but a ready copy that still waits does so because it is needed: others are not ready.
+            for move in moves where !isReady(move.new) {
+                delete(move.new, .surplus, &plan)
+                kept.removeAll { $0 == move.new }
+            }
+            moves.removeAll { !kept.contains($0.new) }
+            for copy in kept { setCounts(copy, !moves.contains { $0.old == copy }) }
+            while counted().count > cache.replicas, let worst = worst(of: counted()) {
+                delete(worst, .surplus, &plan)
+                kept.removeAll { $0 == worst }
+            }
         }
-        while counted().count > cache.replicas, let worst = worst(of: counted()) {
-            delete(worst, .surplus, &plan)
-            kept.removeAll { $0 == worst }
-        }
+        remember(moves, number)
         note(number, cache, kept)
         return (kept, max(0, cache.replicas - counted().count))
     }
 
     /// Copies that were made to take another's place: they do so once that costs no ready copy; returns those that wait.
     private mutating func pairs(
-        _ number: Int, _ cache: PlacementState.Cache, _ kept: inout [Int], _ plan: inout PlacementPlan
-    ) -> [Int] {
-        var moving: [Int] = []
+        _ cache: PlacementState.Cache, _ kept: inout [Int], _ plan: inout PlacementPlan
+    ) -> [(old: Int, new: Int)] {
+        var moves: [(old: Int, new: Int)] = []
         for copy in kept where isUsable(copy) {
-            guard let name = copies[copy].replica.replaces, kept.contains(copy),
-                let old = kept.first(where: { copies[$0].replica.name == name }), old != copy, isUsable(old)
+            guard let replaced = copies[copy].replica.replaces, kept.contains(copy),
+                let old = kept.first(where: { copies[$0].replica.reference == replaced }), old != copy,
+                isUsable(old)
             else { continue }
-            if isReady(copy), !isReady(old) || kept.count(where: { isReady($0) }) > cache.replicas {
+            if isReady(copy),
+                !isReady(old) && !isUnknown(old) || kept.count(where: { isReady($0) }) > cache.replicas
+            {
                 delete(old, .moved, &plan)
                 kept.removeAll { $0 == old }
-            } else if copies[copy].replica.isOverdue, !isReady(copy) {
+            } else if copies[copy].replica.isOverdue, !isReady(copy), !isUnknown(copy) {
                 delete(copy, .moveAbandoned, &plan)
                 kept.removeAll { $0 == copy }
             } else {
-                moving.append(copy)
-                setCounts(old, false)
-                caches[number].moves.append((copies[old].worker, copies[copy].worker))
-                workers[copies[copy].worker].arriving += 1
-                movesInFlight += 1
+                moves.append((old, copy))
             }
         }
-        return moving
+        // A copy that was to take a place may itself have been moved on.
+        moves.removeAll { !kept.contains($0.old) || !kept.contains($0.new) }
+        return moves
+    }
+
+    private mutating func remember(_ moves: [(old: Int, new: Int)], _ number: Int) {
+        caches[number].moves = moves.map { (copies[$0.old].worker, copies[$0.new].worker) }
+        for move in caches[number].moves { workers[move.to].arriving += 1 }
+        movesInFlight += moves.count
     }
 
     private mutating func note(_ number: Int, _ cache: PlacementState.Cache, _ kept: [Int]) {

@@ -24,6 +24,7 @@ struct PlacementState: Equatable, Sendable {
     /// A DepthCacheReplica that exists.
     struct Replica: Equatable, Sendable {
         var name: String
+        var uid = ""
         var cacheUID: String
         var workerUID: String
         /// Synchronised, as said by the running incarnation of a live worker.
@@ -32,9 +33,17 @@ struct PlacementState: Equatable, Sendable {
         var isFailed = false
         var isDeleting = false
         /// The copy that goes once this one is ready.
-        var replaces: String?
+        var replaces: Reference?
         /// It was made to take another's place and has not become ready in time.
         var isOverdue = false
+
+        var reference: Reference { Reference(name: name, uid: uid) }
+    }
+
+    /// One copy and no other: a later copy of the same cache on the same worker has the same name.
+    struct Reference: Equatable, Sendable {
+        var name: String
+        var uid: String
     }
 
     /// A worker that has a Lease.
@@ -92,7 +101,7 @@ struct PlacementPlan: Equatable, Sendable {
         var cacheUID: String
         var workerUID: String
         /// The copy that goes once this one is ready: a move.
-        var replaces: String?
+        var replaces: PlacementState.Reference?
     }
 
     struct Deletion: Equatable, Sendable {

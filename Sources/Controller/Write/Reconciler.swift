@@ -154,7 +154,7 @@ actor Reconciler {
         guard case .done(let created) = try await writer.create(replica) else { return false }
         world.didCreate(created, at: now)
         let name = replica.metadata.name ?? ""
-        let place = creation.replaces.map { ", where it takes the place of \($0)" } ?? ""
+        let place = creation.replaces.map { ", where it takes the place of \($0.name)" } ?? ""
         await tell(cache, .replicaCreated, "Placed copy \(name) on worker \(replica.spec.workerName)\(place)")
         return true
     }
