@@ -31,6 +31,9 @@ package struct GatewayConfiguration: Sendable {
     /// YAML overrides of the exchange table.
     package var exchangesFile: String?
 
+    /// Equal questions that have not left for a worker yet share one answer.
+    package var sharesAnswers = true
+
     // How long it tries.
     package var requestDeadline: Duration = .seconds(5)
     /// How long a stopping gateway serves on after it has said that it is not ready.

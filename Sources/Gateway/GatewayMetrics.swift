@@ -5,6 +5,12 @@ internal import Transport
 final class GatewayMetrics: Sendable {
     let links: LinkMetrics
     let failovers: Counter
+    /// Attempts besides a query's first.
+    let retries: Counter
+    /// Queries to which the budget allowed no further one.
+    let retriesWithheld: Counter
+    /// Queries that took the answer of an equal one.
+    let shared: Counter
     private let endpoints: [Account]
     private let resources: [V1Resource: Account]
     private let rejected: [Int: Counter]
@@ -41,6 +47,14 @@ final class GatewayMetrics: Sendable {
         links = LinkMetrics(registry)
         failovers = registry.counter(
             "fathom_gateway_failovers_total", help: "Books that were served after a replica had failed.")
+        retries = registry.counter(
+            "fathom_gateway_retries_total", help: "Attempts of queries besides the first one.")
+        retriesWithheld = registry.counter(
+            "fathom_gateway_retries_withheld_total",
+            help: "Queries of which a further copy was not asked because too many had to be asked again.")
+        shared = registry.counter(
+            "fathom_gateway_shared_answers_total",
+            help: "Queries that share the answer of an equal one that had not left for the worker yet.")
         func rejection(_ code: String) -> Counter {
             registry.counter(
                 "fathom_gateway_rejected_total",

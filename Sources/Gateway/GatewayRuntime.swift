@@ -41,6 +41,7 @@ final class GatewayRuntime: Sendable {
             refusals: refusals, metrics: metrics, requestDeadline: configuration.requestDeadline,
             namespace: configuration.namespace,
             credentials: credentialStore.map { CredentialAdministration(directory: directory, store: $0) },
+            sharesAnswers: configuration.sharesAnswers,
             wallClock: { Double(MicroTimestamp.now.microsecondsSinceEpoch) / 1e6 })
         var loops: [(loop: EventLoop, dispatcher: Dispatcher)] = []
         for index in 0..<max(1, configuration.loopCount) {

@@ -157,7 +157,10 @@ enum GatewayCommand: Command {
             .value(
                 "health-port", "n", .port, default: "0",
                 help: "The port of health and metrics; 0 takes a free one."),
-            .value("threads", "n", .integer(1...256), default: "1", help: "Event loops."),
+            .value("threads", "n", .integer(1...256), help: "Event loops; otherwise one for each core."),
+            .value(
+                "share-answers", "on|off", .choice(["on", "off"]), default: "on",
+                help: "Whether equal queries that have not left for a worker yet share one answer."),
             .value(
                 "allowed-host", "name", .address, isRepeatable: true,
                 help: "A further name that requests may give as Host while listening on loopback."),
@@ -185,7 +188,9 @@ enum GatewayCommand: Command {
         configuration.port = arguments.integer("port") ?? configuration.port
         configuration.healthHost = configuration.host
         configuration.healthPort = arguments.integer("health-port")
-        configuration.loopCount = arguments.integer("threads") ?? configuration.loopCount
+        configuration.loopCount =
+            arguments.integer("threads") ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        configuration.sharesAnswers = arguments.string("share-answers") != "off"
         configuration.protection = GatewayProtectionFlags.protection(arguments)
         configuration.allowedHosts = arguments.strings("allowed-host")
         configuration.credentialEndpoints = arguments.string("credential-endpoints") == "on"

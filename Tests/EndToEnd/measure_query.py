@@ -265,7 +265,7 @@ def names(count):
 def cluster_of(count, rate, levels):
     settings = pathlib.Path(tempfile.mkdtemp()) / "config.yaml"
     # One loop, as nginx has one worker process, and no answer shared by two requests.
-    settings.write_text("gateway: {threads: 1}\n")
+    settings.write_text("gateway: {threads: 1, shareAnswers: off}\n")
     simulator = ["--symbols", count, "--rate", rate, "--depth", levels, "--weight-limit", 1_000_000]
     os.environ["FATHOM_CONFIG"] = str(settings)
     with Cluster(workers=1, simulator=simulator) as cluster:

@@ -152,9 +152,9 @@ struct GatewayScene {
     /// `workers` keep copies of binance.com BTCUSDT, in order, all synchronised.
     static func run(
         workers: [LinkScript] = [], anonymous: AccessScope = .manage, secrets: (any CredentialStore)? = nil,
-        _ body: (GatewayScene) async throws -> Void
+        sharesAnswers: Bool = true, _ body: (GatewayScene) async throws -> Void
     ) async throws {
-        let scene = try GatewayScene(secrets, anonymous)
+        let scene = try GatewayScene(secrets, anonymous, sharesAnswers)
         defer { scene.loop.stop() }
         var picture = ClusterPicture()
         if !workers.isEmpty { picture = Self.picture(workerCount: workers.count) }
@@ -164,7 +164,7 @@ struct GatewayScene {
         try await body(scene)
     }
 
-    private init(_ secrets: (any CredentialStore)?, _ anonymous: AccessScope) throws {
+    private init(_ secrets: (any CredentialStore)?, _ anonymous: AccessScope, _ sharesAnswers: Bool) throws {
         loop = try EventLoop(name: "test")
         directory = ClusterDirectory(store: store)
         let pod = PodPicture(
@@ -178,7 +178,7 @@ struct GatewayScene {
             access: AccessControl(anonymous: anonymous, tokens: tokens),
             metrics: GatewayMetrics(MetricRegistry()),
             credentials: secrets.map { CredentialAdministration(directory: directory, store: $0) },
-            wallClock: { 1000 })
+            sharesAnswers: sharesAnswers, wallClock: { 1000 })
         dispatcher = Dispatcher(service: service, on: loop)
     }
 
@@ -209,12 +209,7 @@ struct GatewayScene {
         _ target: String, method: String = "GET", body: String = "", fetchSite: String? = nil,
         ifNoneMatch: String? = nil, authorization: String? = nil
     ) async throws -> GatewayReply {
-        let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false).map(
-            String.init)
-        let query = Array((parts.count > 1 ? parts[1] : "").utf8)
-        let request = GatewayRequest(
-            method: method, path: parts[0], query: QueryString(query), rawQuery: query, host: "localhost:1",
-            ifNoneMatch: ifNoneMatch, body: Array(body.utf8))
+        let request = request(target, method: method, body: body, ifNoneMatch: ifNoneMatch)
         return await withCheckedContinuation { continuation in
             Task {
                 await dispatcher.handle(
@@ -224,6 +219,17 @@ struct GatewayScene {
                 }
             }
         }
+    }
+
+    func request(
+        _ target: String, method: String = "GET", body: String = "", ifNoneMatch: String? = nil
+    ) -> GatewayRequest {
+        let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false).map(
+            String.init)
+        let query = Array((parts.count > 1 ? parts[1] : "").utf8)
+        return GatewayRequest(
+            method: method, path: parts[0], query: QueryString(query), rawQuery: query, host: "localhost:1",
+            ifNoneMatch: ifNoneMatch, body: Array(body.utf8))
     }
 
     /// The answer as JSON.

@@ -10,20 +10,29 @@ enum ReplicaChoice {
     struct Candidate: Sendable, Equatable {
         var condition: LinkCondition
         var isRunning: Bool
+        /// It has just answered that it cannot serve.
+        var isShunned = false
     }
 
     /// Indices of those worth a try: links that are up, then suspect ones, then those still connecting; among equals,
-    /// replicas that said they are running, in turn.
+    /// replicas that said they are running and have not just failed, in turn.
     static func order(_ candidates: [Candidate], turn: Int) -> [Int] {
-        rotated(candidates.count, turn)
+        if isSimple(candidates) { return rotated(candidates.count, turn) }
+        return rotated(candidates.count, turn)
             .filter { candidates[$0].condition != .down }
             .enumerated()
             .sorted { left, right in
                 let (a, b) = (candidates[left.element], candidates[right.element])
-                return (a.condition.rawValue, a.isRunning ? 0 : 1, left.offset)
-                    < (b.condition.rawValue, b.isRunning ? 0 : 1, right.offset)
+                return (a.condition.rawValue, a.rank, left.offset) < (
+                    b.condition.rawValue, b.rank, right.offset
+                )
             }
             .map(\.element)
+    }
+
+    /// The usual case, with nothing to sort: all are up and well.
+    private static func isSimple(_ candidates: [Candidate]) -> Bool {
+        candidates.allSatisfy { $0.condition == .up && $0.rank == 0 }
     }
 
     /// The replica whose turn it is and that has to be passed over because its link is gone, if so.
@@ -39,4 +48,8 @@ enum ReplicaChoice {
         let start = Int(UInt(bitPattern: turn) % UInt(count))
         return (0..<count).map { ($0 + start) % count }
     }
+}
+
+extension ReplicaChoice.Candidate {
+    fileprivate var rank: Int { (isRunning ? 0 : 2) + (isShunned ? 1 : 0) }
 }

@@ -59,12 +59,19 @@ final class BookRequest {
     static let catchUpPatience = Duration.seconds(1)
     /// How long a copy that was moved is waited for to show up elsewhere.
     static let moveSightPatience = Duration.seconds(1)
+    private static let spared = "not asked, because too many queries had to be asked again"
 
     /// All that were found, also those that a later look at the routes has brought.
     private var replicas: [ReplicaRoute]
     private let question: BookQuestion
     private var links: [(any WorkerLink)?]
     private let look: () -> RoutedReplicas?
+    private let ledger: RetryLedger
+    /// How many copies the routes gave at first.
+    private let routedCount: Int
+    private var wasAsked = false
+    /// A copy that could have been asked was not, because the budget of retries is used up.
+    private var isOutOfRetries = false
     /// Since when it is known that the routes are behind: a copy that was said to run is not there.
     private var movedSince: ContinuousClock.Instant?
     private let start: ContinuousClock.Instant
@@ -83,20 +90,25 @@ final class BookRequest {
     /// `look` reads the routes of the market once more.
     init(
         route: MarketRoute, question: BookQuestion, links: [(any WorkerLink)?], deadline: Duration,
-        now: ContinuousClock.Instant, look: @escaping () -> RoutedReplicas? = { nil },
+        now: ContinuousClock.Instant, ledger: RetryLedger,
+        look: @escaping () -> RoutedReplicas? = { nil },
         completion: @escaping (BookOutcome, [ReplicaRoute]) -> Void
     ) {
         replicas = route.replicas
+        routedCount = route.replicas.count
         self.question = question
         self.links = links
         self.look = look
+        self.ledger = ledger
         self.completion = completion
         start = now
         lastAsked = now
         self.deadline = now + deadline
         waiting = []
         let candidates = zip(route.replicas, links).map { replica, link in
-            ReplicaChoice.Candidate(condition: link?.condition ?? .down, isRunning: replica.isRunning)
+            ReplicaChoice.Candidate(
+                condition: link?.condition ?? .down, isRunning: replica.isRunning,
+                isShunned: ledger.isShunned(replica, at: now))
         }
         let turn = route.nextTurn()
         waiting = ReplicaChoice.order(candidates, turn: turn)
@@ -111,6 +123,7 @@ final class BookRequest {
     func advance(_ now: ContinuousClock.Instant) {
         guard !isDone else { return }
         if let position = waiting.firstIndex(where: { isReachable($0) }) {
+            guard mayAsk(waiting[position], now) else { return }
             ask(waiting.remove(at: position), now)
         } else if asked.isEmpty {
             guard behind.isEmpty || now - start >= Self.catchUpPatience else { return }
@@ -118,6 +131,19 @@ final class BookRequest {
                 now - start < Self.connectPatience && waiting.contains { links[$0]?.condition == .connecting }
             if !mayConnect { lookAgain(now) }
         }
+    }
+
+    /// Whether the budget allows this attempt; if not, a query that nobody can answer any more ends.
+    ///
+    /// Free are the first attempt, one where a copy has moved to since, and those while copies catch up, which have a pace of
+    /// their own: so whoever has one copy is never refused.
+    private func mayAsk(_ index: Int, _ now: ContinuousClock.Instant) -> Bool {
+        let isFree = !wasAsked || index >= routedCount || latest != nil
+        if isFree || ledger.mayRetry(at: now) { return true }
+        if !isOutOfRetries { ledger.countWithheld() }
+        isOutOfRetries = true
+        if asked.isEmpty { conclude() }
+        return false
     }
 
     /// Goes on with copies that were made since the routes were read; waits for one if a copy has just been moved away.
@@ -148,11 +174,14 @@ final class BookRequest {
         guard let latest = asked.last else { return advance(now) }
         let isDoubtful = now - lastAsked >= Self.doubtAfter || links[latest]?.condition == .suspect
         guard isDoubtful, waiting.contains(where: { links[$0]?.condition == .up }) else { return }
+        ledger.shun(replicas[latest], at: now)
         note(latest, "silent for \(Int((now - start) / .milliseconds(1))) ms")
         advance(now)
     }
 
     private func ask(_ index: Int, _ now: ContinuousClock.Instant) {
+        if !wasAsked { ledger.countQuery(at: now) }
+        wasAsked = true
         asked.append(index)
         lastAsked = now
         guard let link = links[index] else { return }
@@ -163,11 +192,12 @@ final class BookRequest {
         guard !isDone else { return }
         asked.removeAll { $0 == index }
         switch result {
-        case .failure(let error): note(index, error.reason)
+        case .failure(let error): fail(index, error.reason)
         case .success(let bytes):
             do {
                 switch try question.read(bytes) {
                 case .served(let json, let mark):
+                    ledger.forgive(replicas[index])
                     let failed = failures.filter { $0.index != index }
                     return end(.served(json, mark, by: index, after: failed))
                 case .behind(let id):
@@ -177,7 +207,7 @@ final class BookRequest {
                     return end(.badRequest(parameter: parameter, message: message))
                 case .notSynchronized(let reason):
                     reasons.append(reason)
-                    note(index, "#6000 out of sync: \(reason)")
+                    fail(index, "#6000 out of sync: \(reason)")
                 case .notHere:
                     let isMoved = replicas[index].isRunning
                     if isMoved, movedSince == nil { movedSince = .now }
@@ -185,10 +215,10 @@ final class BookRequest {
                         isMoved
                             ? "the replica has left \(replicas[index].workerName)"
                             : "the replica has not started on \(replicas[index].workerName)")
-                    note(index, "has no replica of the market")
+                    fail(index, "has no replica of the market")
                 }
             } catch {
-                note(index, "unreadable answer: \(error)")
+                fail(index, "unreadable answer: \(error)")
             }
         }
         advance(.now)
@@ -201,19 +231,29 @@ final class BookRequest {
 
     private func conclude() {
         if let latest { return end(.behind(latest)) }
+        let spared = isOutOfRetries ? waiting.filter { isReachable($0) } : []
         for index in replicas.indices where !failures.contains(where: { $0.index == index }) {
             note(
                 index,
                 asked.contains(index)
-                    ? "no answer within \(Int((deadline - start) / .milliseconds(1))) ms" : trouble(index))
+                    ? "no answer within \(Int((deadline - start) / .milliseconds(1))) ms"
+                    : spared.contains(index) ? Self.spared : trouble(index))
         }
-        end(reasons.isEmpty ? .unreachable(failures) : .outOfSync(reason: reasons.joined(separator: "; ")))
+        guard !reasons.isEmpty else { return end(.unreachable(failures)) }
+        if !spared.isEmpty { reasons.append("\(spared.count) more \(Self.spared)") }
+        end(.outOfSync(reason: reasons.joined(separator: "; ")))
     }
 
     private func end(_ outcome: BookOutcome) {
         let completion = completion
         self.completion = nil
         completion?(outcome, replicas)
+    }
+
+    /// Notes what went wrong with a copy, which is asked last for a while.
+    private func fail(_ index: Int, _ detail: String) {
+        ledger.shun(replicas[index], at: .now)
+        note(index, detail)
     }
 
     private func note(_ index: Int, _ detail: String) {

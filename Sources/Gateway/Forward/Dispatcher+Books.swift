@@ -101,7 +101,7 @@ extension Dispatcher {
         var byWorker: [String: [Int]] = [:]
         var rest: [Int] = []
         for (index, route) in routes.enumerated() {
-            if let worker = firstChoice(route) {
+            if let worker = firstChoice(route, at: start) {
                 byWorker[worker.workerUID, default: []].append(index)
             } else {
                 rest.append(index)
@@ -117,9 +117,12 @@ extension Dispatcher {
                 let part = Array(indices[first..<min(first + most, indices.count)])
                 var query = query
                 query.markets = part.map { routes[$0].query }
-                link.askBooks(query.encoded(), timeout: BookRequest.doubtAfter) { result in
+                link.askBooks(query.encoded(), timeout: BookRequest.doubtAfter) { [self] result in
                     let answered = gathering.take(result, at: part, from: name)
-                    for index in part where !answered.contains(index) { alone(index) }
+                    for index in part where !answered.contains(index) {
+                        shun(routes[index], on: uid)
+                        alone(index)
+                    }
                 }
             }
         }
@@ -127,16 +130,25 @@ extension Dispatcher {
         gathering.endIfDone()
     }
 
-    /// The copy whose turn it is among those that seem well.
-    private func firstChoice(_ route: MarketRoute) -> ReplicaRoute? {
+    /// The copy whose turn it is among those that seem well, and have not just failed if there are such.
+    private func firstChoice(_ route: MarketRoute, at now: ContinuousClock.Instant) -> ReplicaRoute? {
         let count = route.replicas.count
         guard count > 0 else { return nil }
         let turn = Int(UInt(bitPattern: route.nextTurn()) % UInt(count))
+        var shunned: ReplicaRoute?
         for offset in 0..<count {
             let replica = route.replicas[(turn + offset) % count]
-            if replica.isRunning, links[replica.workerUID]?.condition == .up { return replica }
+            guard replica.isRunning, links[replica.workerUID]?.condition == .up else { continue }
+            guard ledger.isShunned(replica, at: now) else { return replica }
+            shunned = shunned ?? replica
         }
-        return nil
+        return shunned
+    }
+
+    /// Has a copy that was asked for together with others asked last for a while.
+    private func shun(_ route: MarketRoute, on worker: String) {
+        guard let replica = route.replicas.first(where: { $0.workerUID == worker }) else { return }
+        ledger.shun(replica, at: .now)
     }
 }
 

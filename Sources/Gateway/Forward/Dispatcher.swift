@@ -16,6 +16,8 @@ struct GatewayService: Sendable {
     var namespace = "default"
     /// Nil where the credential endpoints are off.
     var credentials: CredentialAdministration?
+    /// Equal questions that have not left for a worker yet share one answer.
+    var sharesAnswers = true
     /// Unix seconds.
     var wallClock: @Sendable () -> Double
 
@@ -32,11 +34,13 @@ actor Dispatcher {
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
     var links: [String: any WorkerLink] = [:]
+    let ledger: RetryLedger
     private var inFlight: [BookRequest] = []
 
     init(service: GatewayService, on executor: any SerialExecutor) {
         self.service = service
         self.executor = executor
+        ledger = RetryLedger(metrics: service.metrics)
     }
 
     func handle(
@@ -89,6 +93,7 @@ actor Dispatcher {
     func check(_ now: ContinuousClock.Instant = .now) {
         for request in inFlight { request.check(now) }
         inFlight.removeAll(where: \.isDone)
+        ledger.tidy(now)
     }
 
     /// Who waits for answers from links.
@@ -170,7 +175,7 @@ extension Dispatcher {
         }
         let book = BookRequest(
             route: route, question: question, links: route.replicas.map { links[$0.workerUID] },
-            deadline: service.requestDeadline, now: start, look: look,
+            deadline: service.requestDeadline, now: start, ledger: ledger, look: look,
             completion: completion)
         book.advance(start)
         guard !book.isDone else { return }

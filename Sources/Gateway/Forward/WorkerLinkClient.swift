@@ -1,20 +1,28 @@
 internal import DepthCacheAPI
+internal import Telemetry
 internal import Transport
 
 /// The completions of questions that are under way on the links of a loop, by number; bound to the loop.
 final class AwaitedAnswers {
     typealias Completion = (Result<[UInt8], WorkerLinkError>) -> Void
-    private var completions: [UInt64: Completion] = [:]
+    private var completions: [UInt64: (first: Completion, others: [Completion])] = [:]
     private var last: UInt64 = 0
 
     func add(_ completion: @escaping Completion) -> UInt64 {
         last &+= 1
-        completions[last] = completion
+        completions[last] = (completion, [])
         return last
     }
 
+    /// Lets one more wait for an answer; false if it has come already.
+    func join(_ number: UInt64, _ completion: @escaping Completion) -> Bool {
+        completions[number]?.others.append(completion) != nil
+    }
+
     func complete(_ number: UInt64, _ result: Result<[UInt8], WorkerLinkError>) {
-        completions.removeValue(forKey: number)?(result)
+        guard let waiting = completions.removeValue(forKey: number) else { return }
+        waiting.first(result)
+        for other in waiting.others { other(result) }
     }
 }
 
@@ -24,8 +32,13 @@ final class WorkerLinkClient: WorkerLink {
     private let client: LinkClient
     private let dispatcher: Dispatcher
     private let awaited: AwaitedAnswers
+    private let sharing: QuestionSharing?
 
-    init(worker: WorkerPicture, client: LinkClient, dispatcher: Dispatcher, awaited: AwaitedAnswers) {
+    init(
+        worker: WorkerPicture, client: LinkClient, dispatcher: Dispatcher, awaited: AwaitedAnswers,
+        sharing: QuestionSharing? = nil
+    ) {
+        self.sharing = sharing
         self.worker = worker
         self.client = client
         self.dispatcher = dispatcher
@@ -70,7 +83,17 @@ final class WorkerLinkClient: WorkerLink {
         _ kind: UInt8, _ answerKind: UInt8, _ query: [UInt8], _ timeout: Duration,
         _ completion: @escaping AwaitedAnswers.Completion
     ) {
+        let isShareable = kind == LinkMessageKind.bookQuery || kind == LinkMessageKind.booksQuery
+        let sharing = isShareable ? sharing : nil
+        let due = sharing == nil ? nil : ContinuousClock.now + timeout
+        if let sharing, let due,
+            let number = sharing.find(kind, query, due: due, batch: client.batchNumber),
+            awaited.join(number, completion)
+        {
+            return sharing.shared.add()
+        }
         let number = awaited.add(completion)
+        if let due { sharing?.add(kind, query, number, due: due) }
         client.request(kind: kind, payload: query, deadline: timeout) { [dispatcher] result in
             dispatcher.assumeIsolated { $0.awaited.complete(number, Self.translate(result, answerKind)) }
         }
@@ -117,7 +140,8 @@ extension Dispatcher {
                 keys: settings.keys, expectedUID: worker.uid, expectedIncarnation: worker.incarnation,
                 timings: settings.timings, onStateChange: service.metrics.links.follow())
             links[worker.uid] = WorkerLinkClient(
-                worker: worker, client: client, dispatcher: self, awaited: awaited)
+                worker: worker, client: client, dispatcher: self, awaited: awaited,
+                sharing: service.sharesAnswers ? QuestionSharing(shared: service.metrics.shared) : nil)
             client.start()
         }
     }

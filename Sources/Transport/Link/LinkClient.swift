@@ -34,6 +34,9 @@ package final class LinkClient: Sendable {
     /// Who answered the last hello.
     package var peer: LinkIdentity? { shared.peer }
 
+    /// Which batch the next request will leave with: one that was made at this number has not left; on the loop only.
+    package var batchNumber: UInt64 { session.batchNumber }
+
     /// Begins to connect, and keeps at it until `stop`.
     package func start() { loop.execute { [session] in session.start() } }
     /// Closes; what is being asked fails.

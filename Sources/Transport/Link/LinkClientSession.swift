@@ -43,6 +43,9 @@ final class LinkClientSession: @unchecked Sendable {
         output = LinkOutput(loop: loop)
     }
 
+    /// Which batch the next request will leave with.
+    var batchNumber: UInt64 { output.batchNumber }
+
     // MARK: Connecting
 
     func start() {

@@ -200,6 +200,8 @@ final class LinkOutput: @unchecked Sendable {
     var socket: WebSocket?
     private var batch: [UInt8] = []
     private var isFlushComing = false
+    /// Which batch the next frame will be in.
+    private(set) var batchNumber: UInt64 = 0
     /// A peer that takes nothing is dropped when this much waits for it.
     private static let maximumBacklog = 64 << 20
 
@@ -218,6 +220,7 @@ final class LinkOutput: @unchecked Sendable {
     func flush() {
         isFlushComing = false
         guard let socket, !batch.isEmpty else { return }
+        batchNumber &+= 1
         let message = batch
         batch = []
         batch.reserveCapacity(min(message.count, 16 << 10))
