@@ -186,7 +186,7 @@ class Certificates(Protected):
     def test_plain_requests_and_rubbish_get_no_answer_and_harm_nobody(self):
         folder = self.authority("third")
         gateway = self.gateway("--tls-cert-file", folder / "serving.pem", "--tls-key-file", folder / "serving-key.pem", scheme="https")
-        for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"x" * 70000, b"\0" * 3):
+        for data in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"x" * 70000, b"\0" * 3):
             with Wire(("127.0.0.1", gateway.port)) as wire:
                 wire.send(data)
                 wire.socket.shutdown(1)
@@ -236,8 +236,8 @@ class Limits(Protected):
     def test_sizes_and_times_are_what_the_settings_say(self):
         gateway = self.gateway("--max-header-bytes", 4096, "--max-body-bytes", 1024, "--request-timeout-seconds", 1, "--idle-timeout-seconds", 1)
         place = ("127.0.0.1", gateway.port)
-        for data, status in ((b"GET /?" + b"x" * 5000 + b" HTTP/1.1\r\n\r\n", 431), (b"POST / HTTP/1.1\r\nContent-Length: 1025\r\n\r\n", 413),
-                             (b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nab", 408), (b"GET / HT", 408)):
+        for data, status in ((b"GET /?" + b"x" * 5000 + b" HTTP/1.1\r\n\r\n", 431), (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1025\r\n\r\n", 413),
+                             (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab", 408), (b"GET / HT", 408)):
             with Wire(place) as wire:
                 wire.send(data)
                 self.assertEqual(wire.answer()[0], status)

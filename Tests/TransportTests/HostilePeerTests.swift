@@ -122,13 +122,13 @@ private struct Bench {
         let port = bench.server.port
         let reader = Task.detached {
             let peer = try RawPeer(port: port)
-            let one = Array("GET /?a HTTP/1.1\r\n\r\n".utf8)
+            let one = Array("GET /?a HTTP/1.1\r\nHost: x\r\n\r\n".utf8)
             peer.send((0..<2_000).flatMap { _ in one })
-            peer.send("GET /?last HTTP/1.1\r\nConnection: close\r\n\r\n")
+            peer.send("GET /?last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             return peer.read()
         }
         // This one sends and never reads: it must be bounded and must not disturb the other.
-        let flood = Array("GET /?b HTTP/1.1\r\n\r\n".utf8)
+        let flood = Array("GET /?b HTTP/1.1\r\nHost: x\r\n\r\n".utf8)
         peer.send((0..<number / 8).flatMap { _ in flood })
         let text = try await reader.value
         #expect(text.split(separator: "HTTP/1.1 200 OK").count == 2_001)
@@ -137,16 +137,21 @@ private struct Bench {
 
     @Test(arguments: [
         "\u{16}\u{03}\u{01}\u{02}\u{00}\u{01}\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9\r\n\r\n",
-        "G\u{0}T / HTTP/1.1\r\n\r\n",
-        "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", " / HTTP/1.1\r\n\r\n",
-        "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
-        "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-        "POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-length: 5\r\n\r\nabcde",
-        "POST / HTTP/1.1\r\nContent-Length: 3, 3\r\n\r\nabc",
-        "POST / HTTP/1.1\r\nContent-Length : 3\r\n\r\nabc",
-        "GET / HTTP/1.1\r\nA: b\rGET /x HTTP/1.1\r\n\r\n", "GET /\r HTTP/1.1\r\n\r\n",
-        "GET / HTTP/1.1\r\nA: b\u{1}\r\n\r\n", "GET / HTTP/1.1\r\nA: b\r\n folded\r\n\r\n",
+        "G\u{0}T / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", "GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
+        " / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-length: 5\r\n\r\nabcde",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3, 3\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length : 3\r\n\r\nabc",
+        "GET / HTTP/1.1\r\nHost: x\r\nA: b\rGET /x HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /\r HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n",
+        "GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nA: b\u{1}\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n folded\r\n\r\n",
     ])
     func `what is not a request is refused, counted and closed`(text: String) async throws {
         let bench = try Bench()
@@ -158,11 +163,19 @@ private struct Bench {
         #expect(bench.handler.count.withLock { $0 } == 0)
     }
 
+    @Test func `a request of HTTP 1.0 needs no host`() throws {
+        let bench = try Bench()
+        defer { bench.stop() }
+        let peer = try RawPeer(port: bench.server.port)
+        peer.send("GET /?abc HTTP/1.0\r\n\r\n")
+        #expect(peer.read().hasSuffix("3 0 -"))
+    }
+
     @Test func `a head that never ends is refused once it is too large`() throws {
         let bench = try Bench()
         defer { bench.stop() }
         let peer = try RawPeer(port: bench.server.port)
-        peer.send("GET / HTTP/1.1\r\nX: \(String(repeating: "a", count: 200 << 10))")
+        peer.send("GET / HTTP/1.1\r\nHost: x\r\nX: \(String(repeating: "a", count: 200 << 10))")
         #expect(peer.read().hasPrefix("HTTP/1.1 431"))
     }
 
@@ -170,9 +183,9 @@ private struct Bench {
         let bench = try Bench { $0.requestTimeout = .milliseconds(100) }
         defer { bench.stop() }
         let head = try RawPeer(port: bench.server.port)
-        head.send("GET / HTTP/1.1\r\n")
+        head.send("GET / HTTP/1.1\r\nHost: x\r\n")
         let body = try RawPeer(port: bench.server.port)
-        body.send("POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc")
+        body.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
         #expect(head.read().hasPrefix("HTTP/1.1 408"))
         #expect(body.read().hasPrefix("HTTP/1.1 408"))
     }
@@ -184,7 +197,7 @@ private struct Bench {
         }
         defer { bench.stop() }
         let first = try RawPeer(port: bench.server.port)
-        first.send("GET /?abc HTTP/1.1\r\n\r\n")
+        first.send("GET /?abc HTTP/1.1\r\nHost: x\r\n\r\n")
         _ = first.read { $0.hasSuffix("3 0 -") }
         let second = try RawPeer(port: bench.server.port)
         #expect(second.read().isEmpty)
@@ -217,7 +230,7 @@ private struct Bench {
         for frame in frames {
             let peer = try RawPeer(port: server.port)
             peer.send(
-                "GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+                "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
             )
             #expect(peer.read { $0.hasSuffix("\r\n\r\n") }.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="))
             peer.send(frame)
@@ -231,7 +244,7 @@ private struct Bench {
         let isOver = Guarded(false)
         busy(bench.loop) { isOver.withLock { $0 } }
         let peer = try RawPeer(port: bench.server.port)
-        peer.send("GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        peer.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         #expect(peer.read().hasPrefix("HTTP/1.1 200"))
         isOver.withLock { $0 = true }
     }

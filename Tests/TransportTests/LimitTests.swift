@@ -26,7 +26,7 @@ private func withServer(
     try await body(server)
 }
 
-private let small = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
+private let small = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 @Suite struct LimitTests {
     @Test func `a body that trickles in is cut off by the time of its request`() async throws {
@@ -35,12 +35,48 @@ private let small = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
             $0.maximumBodyBytes = 1 << 30
         } _: { server in
             let peer = try RawPeer(port: server.port)
-            peer.send("POST / HTTP/1.1\r\nContent-Length: 100000000\r\n\r\n")
+            peer.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
             try await eventually {
                 peer.send([0x61])
                 usleep(1_000)
                 return server.refusals.count(of: .slowSender) == 1
             }
+            try await eventually { server.connectionCount == 0 }
+        }
+    }
+
+    @Test(arguments: [
+        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n", 413),
+        ("GET / HTTP/1.1\r\nHost: x\r\nX: \(String(repeating: "a", count: 200 << 10))", 431),
+    ])
+    func `a peer that is still sending when it is refused sees the answer`(head: String, status: Int)
+        async throws
+    {
+        try await withServer { server in
+            let peer = try RawPeer(port: server.port)
+            peer.send(head)
+            try await eventually { server.refusedRequests == 1 }
+            for _ in 0..<32 { peer.send([UInt8](repeating: 0x61, count: 64 << 10)) }
+            #expect(peer.read().hasPrefix("HTTP/1.1 \(status)"))
+        }
+    }
+
+    @Test func `a peer that does not stop sending, or does not close, is cut off after its refusal`()
+        async throws
+    {
+        try await withServer { server in
+            let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
+            let sender = try RawPeer(port: server.port)
+            sender.send(head)
+            try await eventually { server.connectionCount == 1 && server.refusedRequests == 1 }
+            try await eventually {
+                sender.send([UInt8](repeating: 0x61, count: 64 << 10))
+                return server.connectionCount == 0
+            }
+            let silent = try RawPeer(port: server.port)
+            silent.send(head)
+            #expect(silent.read().hasPrefix("HTTP/1.1 413"))
+            #expect(server.connectionCount == 1, "our side is closed, the peer's is not")
             try await eventually { server.connectionCount == 0 }
         }
     }
@@ -56,7 +92,7 @@ private let small = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
                 let third = try RawPeer(port: server.port)
                 #expect(third.read().isEmpty)
                 #expect(server.refusals.count(of: .clientConnections) == 1)
-                first.send("GET / HTTP/1.1\r\n\r\n")
+                first.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 #expect(first.read { $0.hasSuffix("aa") }.hasPrefix("HTTP/1.1 200"))
                 second.send(small)
                 #expect(second.read().hasSuffix("aa"))
@@ -72,7 +108,7 @@ private let small = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
         try await withServer {
             $0.maximumHeldBytes = 1 << 20
         } _: { server in
-            let head = "POST / HTTP/1.1\r\nContent-Length: 700000\r\n\r\n"
+            let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 700000\r\n\r\n"
             let part = [UInt8](repeating: 0x61, count: 600_000)
             do {
                 let first = try RawPeer(port: server.port)
@@ -98,9 +134,9 @@ private let small = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
         } _: { server in
             do {
                 let slow = try RawPeer(port: server.port, receiveBuffer: 65_536)
-                slow.send("GET /large HTTP/1.1\r\n\r\n")
+                slow.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
                 let other = try RawPeer(port: server.port, receiveBuffer: 65_536)
-                other.send("GET /large HTTP/1.1\r\n\r\n")
+                other.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
                 try await eventually { server.refusals.count(of: .memory) == 1 }
                 let third = try RawPeer(port: server.port)
                 third.send(small)
@@ -118,7 +154,7 @@ private let small = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
             $0.writeTimeout = .milliseconds(100)
         } _: { server in
             let slow = try RawPeer(port: server.port, receiveBuffer: 65_536)
-            slow.send("GET /large HTTP/1.1\r\n\r\nGET /large HTTP/1.1\r\n\r\n")
+            slow.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\nGET /large HTTP/1.1\r\nHost: x\r\n\r\n")
             try await eventually { server.refusals.count(of: .slowReader) == 1 }
             try await eventually { server.connectionCount == 0 }
             #expect(server.heldBytes == 0)
@@ -193,7 +229,7 @@ private let small = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
             let silent = try RawPeer(port: server.port)
             #expect(silent.read().isEmpty)
             let plain = try RawPeer(port: server.port)
-            plain.send("GET / HTTP/1.1\r\n\r\n")
+            plain.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             #expect(!plain.read().contains("HTTP/1.1"))
             try await eventually { server.connectionCount == 0 }
             #expect(server.refusals.count(of: .slowSender) == 1)

@@ -18,7 +18,7 @@ private final class Silence: HTTPRequestHandler {
             let server = try HTTPServer(configuration, loops: [loop], handler: Silence())
             last = server
             let first = try RawPeer(port: server.port)
-            first.send("GET / HTTP/1.1\r\n\r\n")
+            first.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             #expect(first.read { $0.hasSuffix("\r\n\r\n") }.hasPrefix("HTTP/1.1 200"))
             for _ in 0..<3 {
                 let refused = try RawPeer(port: server.port)

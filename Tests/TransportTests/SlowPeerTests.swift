@@ -55,7 +55,7 @@ private final class NoLinkRequests: LinkRequestHandler {
 
 @Suite struct SlowPeerTests {
     private static let upgrade =
-        "HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        "HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 
     private func withServer(
         _ webSockets: [String: any WebSocketAcceptor] = [:], maximumConnections: Int = 100,
@@ -100,12 +100,12 @@ private final class NoLinkRequests: LinkRequestHandler {
         try await withServer { server, handler in
             let number = 100
             let peer = try RawPeer(port: server.port, receiveBuffer: 65_536)
-            peer.send(String(repeating: "GET /large HTTP/1.1\r\n\r\n", count: number - 1))
-            peer.send("GET /large HTTP/1.1\r\nConnection: close\r\n\r\n")
+            peer.send(String(repeating: "GET /large HTTP/1.1\r\nHost: x\r\n\r\n", count: number - 1))
+            peer.send("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             try await eventually { handler.count.withLock { $0 } > 0 }
             // The loop has one thread: when this is answered, it has done with the others what it would do at once.
             let other = try RawPeer(port: server.port)
-            other.send("GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+            other.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             _ = other.readCount()
             #expect(handler.count.withLock { $0 } < number)
             #expect(peer.readCount() > number * Generous.largeCount)
@@ -116,7 +116,7 @@ private final class NoLinkRequests: LinkRequestHandler {
     @Test func `an output that is never empty gives back what is sent`() async throws {
         try await withServer { server, handler in
             let peer = try RawPeer(port: server.port)
-            peer.send("GET /stream HTTP/1.1\r\nConnection: close\r\n\r\n")
+            peer.send("GET /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             #expect(peer.readCount() > 64 << 20)
             let most = handler.mostOutput.withLock { $0 }
             #expect(most > 1 << 20)

@@ -42,7 +42,7 @@ private final class Fountain: HTTPRequestHandler {
         let server = try HTTPServer(configuration, loops: [loop], handler: fountain)
         defer { server.stop() }
         let peer = try RawPeer(port: server.port, receiveBuffer: 65_536)
-        peer.send("GET \(path) HTTP/1.1\r\n\r\n")
+        peer.send("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n")
         try await eventually { fountain.isCut.withLock { $0 } }
         // What the kernel and the bound hold, and no end of the body.
         let taken = peer.readCount()

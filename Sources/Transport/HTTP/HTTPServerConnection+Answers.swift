@@ -75,7 +75,7 @@ extension HTTPServerConnection {
     private func finish(_ answer: Answer) {
         guard answer.keepsAlive else {
             phase = .closed
-            channel?.close("the answer said so")
+            channel?.close("the answer said so", lingers: answer.lingers)
             return
         }
         phase = .head

@@ -9,7 +9,9 @@ extension HTTPServerConnection {
     func refuse(_ status: Int, _ limit: HTTPRefusal, _ words: String) {
         server.refusals.add(limit, client: remoteAddress)
         if case .answering(let answer) = phase, answer.hasBegun { return cut(answer.number) }
-        phase = .answering(Answer(number: requests, keepsAlive: false, isHead: false))
+        // A slow sender has had its time.
+        phase = .answering(
+            Answer(number: requests, keepsAlive: false, isHead: false, lingers: limit != .slowSender))
         let (type, body) = refusal(status, words)
         answer(requests, status: status, headers: [HTTPHeader("content-type", type)], body: body)
         drop()

@@ -15,6 +15,8 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         var number: Int
         var keepsAlive: Bool
         var isHead: Bool
+        /// The peer may still be sending what nobody will read.
+        var lingers = false
         /// The head is out and pieces follow.
         var hasBegun = false
         var isChunked = false
@@ -139,6 +141,11 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
                 head: head, loop: loop, remoteAddress: remoteAddress, isTLS: isTLS)
         else {
             refuse(400, .unreadable, "this is not an HTTP/1.1 request")
+            return false
+        }
+        // RFC 9112, 3.2. Two are how a request gets past who reads only the first.
+        guard request.has(one: "host") || request.isHTTP10 && request.header("host") == nil else {
+            refuse(400, .unreadable, "a request of HTTP/1.1 needs one Host header")
             return false
         }
         return readBody(of: request)

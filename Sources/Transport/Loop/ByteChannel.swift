@@ -29,6 +29,7 @@ extension ByteChannelHandler {
     private var output: [UInt8] = []
     private var sent = 0
     private var closesAfterOutput = false
+    private var linger = Linger.no
     private var closeReason: String?
     private var isOpen = false
     private var hasSaidClosed = false
@@ -47,6 +48,17 @@ extension ByteChannelHandler {
     private static let compactionSize = 1 << 20
     /// Seconds that the last output may take.
     private static let farewell: Int32 = 10
+    /// So long, and so many bytes, a peer may send on that was told that nobody will read them.
+    private static let lingerSeconds: Int32 = 5
+    private static let lingerBytes = 8 << 20
+
+    /// What happens after the last output: a socket that is closed while its peer sends resets the connection, and takes the
+    /// answer from a peer that has not read it yet.
+    private enum Linger {
+        case no, afterOutput
+        /// Our side is closed; so many bytes of the peer's were thrown away.
+        case begun(discarded: Int)
+    }
 
     init(loop: EventLoop, handler: any ByteChannelHandler) {
         self.loop = loop
@@ -106,6 +118,7 @@ extension ByteChannelHandler {
 
     /// Takes bytes from the network, through TLS where we have it.
     private func received(_ bytes: UnsafeRawBufferPointer) {
+        if case .begun(let discarded) = linger { return discard(bytes.count, after: discarded) }
         guard let tls else {
             if !closesAfterOutput { unsafe handler?.channelReceived(bytes) }
             return
@@ -142,20 +155,37 @@ extension ByteChannelHandler {
         return unsafe lws_partial_buffered(wsi) != 0
     }
 
-    /// Closes when the output has left, or at once.
-    func close(_ reason: String, afterOutput: Bool = true) {
+    /// Closes when the output has left, or at once; lingering, only once the peer has closed too.
+    func close(_ reason: String, afterOutput: Bool = true, lingers: Bool = false) {
         loop.assertOnLoop()
         guard unsafe wsi != nil else { return }
         closeReason = closeReason ?? reason
         if afterOutput, !closesAfterOutput, let tls { output.append(contentsOf: tls.farewell()) }
         closesAfterOutput = true
+        linger = lingers ? .afterOutput : .no
         if afterOutput && (backlogBytes > 0 || isHeldByLibrary) {
             // For a peer that does not read.
             unsafe lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, Self.farewell)
             unsafe lws_callback_on_writable(wsi)
+        } else if lingers {
+            beginToLinger()
         } else {
             unsafe lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, -1)  // LWS_TO_KILL_ASYNC
         }
+    }
+
+    private func beginToLinger() {
+        guard let wsi = unsafe wsi else { return }
+        linger = .begun(discarded: 0)
+        unsafe shutdown(lws_get_socket_fd(wsi), Int32(SHUT_WR))
+        unsafe lws_rx_flow_control(wsi, 1)
+        unsafe lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, Self.lingerSeconds)
+    }
+
+    private func discard(_ count: Int, after discarded: Int) {
+        linger = .begun(discarded: discarded + count)
+        guard discarded + count > Self.lingerBytes, let wsi = unsafe wsi else { return }
+        unsafe lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, -1)
     }
 
     /// Stops or resumes reading, so that a peer cannot fill our memory.
@@ -232,7 +262,12 @@ extension ByteChannelHandler {
                 unsafe lws_callback_on_writable(wsi)
                 return 0
             }
-            return -1
+            switch linger {
+            case .no: return -1
+            case .afterOutput: beginToLinger()
+            case .begun: break
+            }
+            return 0
         }
         handler?.channelDrained()
         return 0
