@@ -46,6 +46,19 @@ struct AdministrationTests {
         }
     }
 
+    @Test func `many are created with one table for all, and routed when the call returns`() async throws {
+        try await GatewayScene.run { (scene) async throws in
+            let tables = Guarded(0)
+            scene.directory.onChange { _ in tables.withLock { $0 += 1 } }
+            let markets = (0..<200).map { #""M\#($0)USDT""# }.joined(separator: ",")
+            let body = #"{"exchange":"binance.com","markets":[\#(markets)]}"#
+            let answer = try await scene.json("/create_depthcaches", method: "POST", body: body)
+            #expect(answer["result"]?.text == "OK")
+            #expect(scene.directory.table.ordered.count == 200)
+            #expect(tables.withLock { $0 } == 1)
+        }
+    }
+
     @Test func `markets as clients sent them until version 2.8 are read`() async throws {
         try await GatewayScene.run { (scene) async throws in
             // ["BTCUSDT","ETHUSDT","???>>>"] in base64, where a blank stands for `+`.

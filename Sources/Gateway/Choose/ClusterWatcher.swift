@@ -13,12 +13,10 @@ struct ClusterWatcher: Sendable {
     private let directory: ClusterDirectory
     private let markets: Guarded<MarketDirectory>
     private let health: Health
+    private let pictures = Guarded(ClusterPictures())
 
     /// ConfigMap and key of the masked list that the controller publishes.
     private static let credentialsName = ExchangeCredentials.configMapName
-    /// Changes that come together are taken together.
-    private static let settle = Duration.milliseconds(10)
-
     init(
         client: KubernetesClient, directory: ClusterDirectory, markets: Guarded<MarketDirectory>,
         health: Health
@@ -47,16 +45,46 @@ struct ClusterWatcher: Sendable {
             group.addTask { await marketLists.run() }
             group.addTask { await credentials.run() }
             let (ticks, tick) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-            group.addTask { for await _ in caches.changes() { tick.yield() } }
-            group.addTask { for await _ in replicas.changes() { tick.yield() } }
-            group.addTask { for await _ in leases.changes() { tick.yield() } }
-            group.addTask { for await _ in pods.changes() { tick.yield() } }
+            // By key: in a storm of changes, to look at all objects for each would take the processor from those who make them.
+            group.addTask {
+                for await keys in caches.changes() {
+                    pictures.withLock {
+                        $0.take(keys, \.caches) { caches[$0].flatMap { CachePicture(placed: $0) } }
+                    }
+                    tick.yield()
+                }
+            }
+            group.addTask {
+                for await keys in replicas.changes() {
+                    pictures.withLock {
+                        $0.take(keys, \.replicas) { replicas[$0].flatMap { ReplicaPicture($0) } }
+                    }
+                    tick.yield()
+                }
+            }
+            group.addTask {
+                for await keys in leases.changes() {
+                    pictures.withLock {
+                        $0.take(keys, \.workers) { leases[$0].flatMap { WorkerPicture($0) } }
+                    }
+                    tick.yield()
+                }
+            }
+            group.addTask {
+                for await keys in pods.changes() {
+                    pictures.withLock { $0.take(keys, \.pods) { pods[$0].flatMap { PodPicture($0) } } }
+                    tick.yield()
+                }
+            }
             group.addTask { for await _ in credentials.changes() { tick.yield() } }
             group.addTask { for await _ in marketLists.changes() { readMarkets() } }
             group.addTask {
+                var pace = PublishingPace()
                 for await _ in ticks {
+                    let start = ContinuousClock.now
                     await publish()
-                    do { try await Task.sleep(for: Self.settle) } catch { return }
+                    let pause = pace.pause(after: ContinuousClock.now - start)
+                    do { try await Task.sleep(for: pause) } catch { return }
                 }
             }
             group.addTask {
@@ -89,12 +117,7 @@ struct ClusterWatcher: Sendable {
 
     private func publish() async {
         guard hasSynced else { return }
-        var picture = ClusterPicture()
-        picture.caches = caches.objects.values.filter { !$0.metadata.isBeingDeleted }.map { CachePicture($0) }
-        picture.replicas = replicas.objects.values.compactMap { ReplicaPicture($0) }
-        picture.workers = leases.objects.values.compactMap { WorkerPicture($0) }
-        picture.pods = pods.objects.values.compactMap { PodPicture($0) }
-        picture.pods.sort { $0.name < $1.name }
+        var picture = pictures.withLock { $0.whole }
         picture.credentials = credentials[Self.credentialsName].map(Self.credentials) ?? []
         await directory.update(picture)
         noteAPIState()
@@ -107,6 +130,50 @@ struct ClusterWatcher: Sendable {
             return (value.elements ?? [value]).compactMap { CredentialPicture($0) }
         }
         return entries.sorted { ($0.added, $0.id) < ($1.added, $1.id) }
+    }
+}
+
+/// The pictures of all objects by their keys, so that a change costs what it touches.
+struct ClusterPictures {
+    var caches: [ObjectKey: CachePicture] = [:]
+    var replicas: [ObjectKey: ReplicaPicture] = [:]
+    var workers: [ObjectKey: WorkerPicture] = [:]
+    var pods: [ObjectKey: PodPicture] = [:]
+
+    /// Looks at the objects that have changed; one without a picture is gone.
+    mutating func take<Picture>(
+        _ keys: Set<ObjectKey>, _ place: WritableKeyPath<ClusterPictures, [ObjectKey: Picture]>,
+        _ look: (ObjectKey) -> Picture?
+    ) {
+        for key in keys { self[keyPath: place][key] = look(key) }
+    }
+
+    var whole: ClusterPicture {
+        ClusterPicture(
+            caches: Array(caches.values), replicas: Array(replicas.values), workers: Array(workers.values),
+            pods: pods.values.sorted { $0.name < $1.name })
+    }
+}
+
+/// How long a gateway waits between two tables: hardly at all when it is calm, and in a storm of changes so long that
+/// making tables takes a tenth of the time, but never so long that a change is late by more than a quarter of a second.
+struct PublishingPace {
+    private static let shortest = Duration.milliseconds(10)
+    private static let longest = Duration.milliseconds(250)
+    /// A table that was dear because the processor was not ours does not slow the next ones for long.
+    private var cost = Duration.zero
+
+    mutating func pause(after cost: Duration) -> Duration {
+        self.cost = (self.cost + cost) / 2
+        return min(max(self.cost * 9, Self.shortest), Self.longest)
+    }
+}
+
+extension CachePicture {
+    /// Nil for one that is being deleted.
+    init?(placed cache: DepthCache) {
+        guard !cache.metadata.isBeingDeleted else { return nil }
+        self.init(cache)
     }
 }
 
@@ -134,7 +201,8 @@ extension WorkerPicture {
             let port = Int(endpoint[endpoint.index(after: colon)...])
         else { return nil }
         self.init(
-            uid: record.uid, name: record.name, node: record.node, address: String(endpoint[..<colon]),
+            uid: record.uid, name: record.name, node: record.node,
+            address: String(endpoint[..<colon].drop { $0 == "[" }.prefix { $0 != "]" }),
             port: port,
             incarnation: incarnation,
             lastSeen: Double(lease.spec.renewTime?.microsecondsSinceEpoch ?? 0) / 1e6)

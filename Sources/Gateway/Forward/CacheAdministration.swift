@@ -23,36 +23,42 @@ struct CacheAdministration: Sendable {
         }
     }
 
-    /// Creates those that are not there yet; stops at the first that is refused, and says which.
+    /// Creates those that are not there yet; begins no further ones after the first that is refused, and says which that was.
     func create(_ specs: [DepthCacheSpec]) async -> Members {
         let table = directory.table
         var rest = specs.filter { table.routes[$0.key] == nil }[...]
-        let event = Endpoint.createMany.event
-        while !rest.isEmpty {
-            let batch = rest.prefix(Self.parallelism)
-            rest = rest.dropFirst(Self.parallelism)
-            let store = directory.store
-            let results = await withTaskGroup(of: (DepthCacheSpec, Result<CachePicture, StoreError>).self) {
-                group in
-                for spec in batch {
-                    group.addTask {
-                        do throws(StoreError) {
-                            return (spec, .success(try await store.create(spec)))
-                        } catch {
-                            return (spec, .failure(error))
-                        }
+        let store = directory.store
+        let (made, refused) = await withTaskGroup(of: (DepthCacheSpec, Result<CachePicture, StoreError>).self)
+        {
+            group in
+            func begin(_ spec: DepthCacheSpec) {
+                group.addTask {
+                    do throws(StoreError) {
+                        return (spec, .success(try await store.create(spec)))
+                    } catch {
+                        return (spec, .failure(error))
                     }
                 }
-                return await group.reduce(into: []) { $0.append($1) }
             }
-            await directory.noteCreated(results.compactMap { try? $0.1.get() })
-            for (spec, result) in results {
-                guard case .failure(let error) = result, error != .alreadyExists else { continue }
-                let what = "DepthCache '\(spec.market)' for '\(spec.exchange)' was not created"
-                return Self.failure(error, event, refused: .creationRefused, what: what)
+            for _ in 0..<Self.parallelism { if let spec = rest.popFirst() { begin(spec) } }
+            var made: [CachePicture] = []
+            var refused: (spec: DepthCacheSpec, error: StoreError)?
+            for await (spec, result) in group {
+                switch result {
+                case .success(let cache): made.append(cache)
+                case .failure(.alreadyExists): break
+                case .failure(let error): refused = refused ?? (spec: spec, error: error)
+                }
+                if refused == nil, let spec = rest.popFirst() { begin(spec) }
             }
+            return (made, refused)
         }
-        return Envelope.ok(event)
+        // Once for all: each note makes a table.
+        await directory.noteCreated(made)
+        let event = Endpoint.createMany.event
+        guard let refused else { return Envelope.ok(event) }
+        let what = "DepthCache '\(refused.spec.market)' for '\(refused.spec.exchange)' was not created"
+        return Self.failure(refused.error, event, refused: .creationRefused, what: what)
     }
 
     /// Deletes every DepthCache of the market, duplicates too, or one of them would take its place.
