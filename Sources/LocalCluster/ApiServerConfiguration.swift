@@ -64,7 +64,8 @@ package final class EmbeddedAPIServer: Sendable {
         var hosts = [configuration.host, "127.0.0.1", "localhost", "kubernetes", "kubernetes.default"]
         hosts += configuration.extraHosts
         let credential = try credentials.authority.issue(
-            commonName: "fathom-apiserver", hosts: Array(Set(hosts)).filter { $0 != "0.0.0.0" }.sorted())
+            commonName: "fathom-apiserver",
+            hosts: Array(Set(hosts)).filter { !["0.0.0.0", "::"].contains($0) }.sorted())
         let files = ("\(directory)/serving.pem", "\(directory)/serving-key.pem")
         try Files.write(credential.certificatePEM, to: files.0)
         try Files.write(credential.keyPEM, to: files.1)
@@ -81,8 +82,8 @@ package final class EmbeddedAPIServer: Sendable {
         server.show(in: metrics, listener: "api")
         LoopWatch.watch([loop], metrics)
         port = server.port
-        let shownHost = configuration.host == "0.0.0.0" ? "127.0.0.1" : configuration.host
-        url = "https://\(shownHost):\(port)"
+        let shownHost = ["0.0.0.0", "::"].contains(configuration.host) ? "127.0.0.1" : configuration.host
+        url = "https://\(IPAddress.authority(shownHost, port))"
         kubeconfig = Credentials.kubeconfigFile(.admin, in: directory)
         try credentials.writeKubeconfigs(in: directory, server: url)
         let facts: JSONValue = ["pid": .from(Int(getpid())), "port": .from(port), "url": .string(url)]

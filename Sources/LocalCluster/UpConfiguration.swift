@@ -33,8 +33,11 @@ package struct UpConfiguration: Sendable {
 
     /// Whether the gateway adds and removes credentials: nobody else's business than this machine's, unless told otherwise.
     var hasCredentialEndpoints: Bool {
-        credentialEndpoints ?? (host == "localhost" || host == "::1" || host.hasPrefix("127."))
+        credentialEndpoints ?? (host == "localhost" || IPAddress(host)?.isLoopback == true)
     }
+
+    /// A port of the cluster as it stands in URLs.
+    func authority(_ port: Int) -> String { IPAddress.authority(host, port) }
 }
 
 /// Why the local cluster could not be started or kept; the message is for the person at the terminal.
@@ -77,7 +80,7 @@ package func runUp(_ configuration: UpConfiguration) async throws {
     var tls = TLSClientSettings()
     tls.authorityPEM = credentials.authority.credential.certificatePEM
     let api = ClusterAPI(
-        client: try HTTPClient(), server: "https://\(configuration.host):\(ports.kubernetes)",
+        client: try HTTPClient(), server: "https://\(configuration.authority(ports.kubernetes))",
         token: credentials.tokens[.admin] ?? "", tls: tls)
     let supervisor = Supervisor(plan: plan, api: api)
     // Not a child of this task: ending the programs in order must go on after the cancellation.

@@ -159,7 +159,8 @@ final class Worker: Sendable {
     private var lease: Lease {
         var lease = WorkerRecord(
             name: configuration.name, uid: configuration.uid, incarnation: incarnation,
-            endpoint: "\(configuration.advertisedAddress):\(server.port)", node: configuration.node
+            endpoint: IPAddress.authority(configuration.advertisedAddress, server.port),
+            node: configuration.node
         ).lease(namespace: configuration.namespace, renewed: .now)
         // In a pod the Lease goes with it; elsewhere nothing has this name and uid, and it would be collected at once.
         if KubernetesConfiguration.isPod(kubeconfig: configuration.kubeconfigPath) {

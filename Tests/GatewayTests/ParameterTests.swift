@@ -52,6 +52,8 @@ struct ParameterTests {
             ("127.0.0.1:42081", nil, nil, true, true), ("localhost", nil, nil, true, true),
             ("[::1]:42081", nil, nil, true, true), ("fathom.example:80", nil, nil, true, true),
             ("evil.example", nil, nil, false, false), ("127.0.0.1.evil.example", nil, nil, false, false),
+            ("[::1]:8080", "http://[::1]:8080", nil, true, true), ("[::2]:8080", nil, nil, false, false),
+            ("[::1", nil, nil, false, false), ("[0:0:0:0:0:0:0:1]", nil, nil, true, true),
             (nil, nil, nil, true, true), ("localhost:1", "https://evil.example", nil, true, false),
             ("localhost:1", "http://localhost:9", nil, true, true), ("localhost:1", "null", nil, true, false),
             ("localhost:1", nil, "cross-site", true, false), ("localhost:1", nil, "same-origin", true, true),
@@ -64,7 +66,13 @@ struct ParameterTests {
         let change = loopback.refusal(host: host, origin: origin, fetchSite: fetchSite, changesState: true)
         #expect((read == nil) == mayRead)
         #expect((change == nil) == mayChange)
-        let open = LoopbackGuard(listeningOn: "0.0.0.0", allowedHosts: [])
-        #expect(open.refusal(host: host, origin: origin, fetchSite: fetchSite, changesState: true) == nil)
+        let other = LoopbackGuard(listeningOn: "::1", allowedHosts: ["fathom.example"])
+        #expect(
+            (other.refusal(host: host, origin: origin, fetchSite: fetchSite, changesState: true) == nil)
+                == mayChange)
+        for address in ["0.0.0.0", "::"] {
+            let open = LoopbackGuard(listeningOn: address, allowedHosts: [])
+            #expect(open.refusal(host: host, origin: origin, fetchSite: fetchSite, changesState: true) == nil)
+        }
     }
 }

@@ -266,6 +266,8 @@ struct RateTests {
         #expect(client("192.168.1.2", "203.0.113.9") == "192.168.1.2")
         #expect(client("10.0.0.1", "2001:db8:1:2:3:4:5:6") == "2001:db8:1:2::/64")
         #expect(ClientAddress(trusted: []).client(peer: "10.0.0.1") { "1.1.1.1" } == "10.0.0.1")
+        #expect(ClientAddress(trusted: []).client(peer: "2001:db8::7") { "" } == "2001:db8:0:0::/64")
+        #expect(trusting.client(peer: "2001:db8::7") { "1.1.1.1" } == "2001:db8:0:0::/64")
     }
 
     @Test func `networks are read, and what is none is not`() throws {

@@ -6,7 +6,9 @@ struct ClientAddress: Sendable {
 
     /// The last address of `X-Forwarded-For` that is no trusted proxy's; what stands before it anybody may have written.
     func client(peer: String, forwardedFor: () -> String) -> String {
-        guard !trusted.isEmpty, let address = IPAddress(peer), isTrusted(address) else { return peer }
+        guard !trusted.isEmpty, let address = IPAddress(peer), isTrusted(address) else {
+            return IPAddress.client(of: peer)
+        }
         var last = address
         for part in forwardedFor().split(separator: ",").reversed() {
             let text = part.drop { $0 == " " }.prefix { $0 != " " }

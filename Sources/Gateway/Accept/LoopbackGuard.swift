@@ -1,4 +1,5 @@
 internal import DepthCacheAPI
+internal import Transport
 
 /// Keeps web pages and rebound names away from a gateway that listens on loopback.
 struct LoopbackGuard: Sendable {
@@ -48,8 +49,6 @@ struct LoopbackGuard: Sendable {
     }
 
     static func isLoopback(_ name: String) -> Bool {
-        if name == "localhost" || name == "::1" || name.hasSuffix(".localhost") { return true }
-        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+        name == "localhost" || name.hasSuffix(".localhost") || IPAddress(name)?.isLoopback == true
     }
 }

@@ -136,7 +136,8 @@ extension Dispatcher {
         }
         for worker in workers.values where links[worker.uid] == nil {
             let client = LinkClient(
-                loop: loop, endpoint: "\(worker.address):\(worker.port)", identity: settings.identity,
+                loop: loop, endpoint: IPAddress.authority(worker.address, worker.port),
+                identity: settings.identity,
                 keys: settings.keys, expectedUID: worker.uid, expectedIncarnation: worker.incarnation,
                 timings: settings.timings, onStateChange: service.metrics.links.follow())
             links[worker.uid] = WorkerLinkClient(

@@ -62,7 +62,7 @@ extension Supervisor {
     func tellProgress() async {
         var progress = BookProgress()
         let began = ContinuousClock.now
-        let url = "http://\(plan.configuration.host):\(plan.ports.controller)/metrics"
+        let url = "http://\(plan.configuration.authority(plan.ports.controller))/metrics"
         while !stopped {
             if let metrics = await api.text(url: url),
                 let line = progress.line(metrics, now: began.duration(to: .now))

@@ -94,7 +94,7 @@ struct LocalOrders: Sendable {
     }
 
     private func status() async -> String {
-        let gateway = "http://\(plan.configuration.host):\(plan.ports.gateway)"
+        let gateway = "http://\(plan.configuration.authority(plan.ports.gateway))"
         guard let text = await supervisor.api.text(url: "\(gateway)/get_cluster_info"),
             let answer = JSONValue(text: text)
         else { return "The gateway does not answer; it is started again by itself. Try again in a moment." }

@@ -36,7 +36,7 @@ final class LocalPlan: Sendable {
                 + (exchanges.map { ["--exchanges", $0] } ?? []) + lifeline + extra
             return KeptChild(
                 name: name, component: component, program: executable, port: port,
-                readyURL: "http://\(host):\(health ?? port)/readyz"
+                readyURL: "http://\(configuration.authority(health ?? port))/readyz"
             ) { uid in common + ["--name", name, "--uid", uid] }
         }
         apiServer = KeptChild(
@@ -111,11 +111,11 @@ final class LocalPlan: Sendable {
             return entry
         }
         var kubernetes = entry(apiServer)
-        kubernetes["url"] = .string("https://\(configuration.host):\(ports.kubernetes)")
+        kubernetes["url"] = .string("https://\(configuration.authority(ports.kubernetes))")
         kubernetes["kubeconfig"] = .string(Credentials.kubeconfigFile(.admin, in: directory))
         var front = entry(gateway)
         front["healthPort"] = .from(ports.gatewayHealth)
-        front["url"] = .string("http://\(configuration.host):\(ports.gateway)")
+        front["url"] = .string("http://\(configuration.authority(ports.gateway))")
         var facts: JSONValue = [
             "pid": .from(Int(getpid())), "dataDirectory": .string(directory), "kubernetes": kubernetes,
             "gateway": front, "controller": entry(controller), "workers": .array(workers.map(entry)),

@@ -1,4 +1,5 @@
 import Glibc
+import Transport
 
 /// Which ports can be listened on.
 enum Ports {
@@ -27,30 +28,8 @@ enum Ports {
 
     /// Listens for a moment; the port if that works.
     private static func bound(_ port: Int, host: String) -> Int? {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0, let number = UInt16(exactly: port) else { return nil }
-        defer {
-            let code = errno
-            close(descriptor)
-            errno = code
-        }
-        var yes: Int32 = 1
-        unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = number.bigEndian
-        if unsafe inet_pton(AF_INET, host == "localhost" ? "127.0.0.1" : host, &address.sin_addr) != 1 {
-            address.sin_addr.s_addr = 0
-        }
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isListening = unsafe withUnsafeMutablePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { raw in
-                guard unsafe bind(descriptor, raw, size) == 0, listen(descriptor, 1) == 0 else {
-                    return false
-                }
-                return unsafe getsockname(descriptor, raw, &size) == 0
-            }
-        }
-        return isListening ? Int(UInt16(bigEndian: address.sin_port)) : nil
+        guard let (descriptor, free) = OpenListener.open(host: host, port: port) else { return nil }
+        close(descriptor)
+        return free
     }
 }

@@ -131,7 +131,7 @@ extension Supervisor {
         guard !stopped else { return }
         let configuration = plan.configuration
         let kubeconfig = Credentials.kubeconfigFile(.admin, in: configuration.dataDirectory)
-        let gateway = "http://\(configuration.host):\(plan.ports.gateway)"
+        let gateway = "http://\(configuration.authority(plan.ports.gateway))"
         let feed =
             plan.simulator == nil
             ? "the exchanges' public servers" : "the built-in simulator on port \(plan.ports.simulator)"
@@ -140,7 +140,7 @@ extension Supervisor {
 
             Fathom is up: \(plan.workers.count) workers, order books from \(feed).
               queries         \(gateway)
-              Kubernetes API  https://\(configuration.host):\(plan.ports.kubernetes)
+              Kubernetes API  https://\(configuration.authority(plan.ports.kubernetes))
               kubeconfig      \(kubeconfig)
               logs            \(configuration.dataDirectory)/logs
 

@@ -8,17 +8,17 @@ struct HTTPConnections {
         _ connection: HTTPServerConnection, on loop: EventLoop, limits: HTTPServerConfiguration
     ) -> HTTPRefusal? {
         if all.count >= limits.maximumConnections { return .connections }
-        let count = byClient[connection.remoteAddress] ?? 0
+        let count = byClient[connection.client] ?? 0
         if count >= limits.maximumConnectionsPerClient { return .clientConnections }
-        byClient[connection.remoteAddress] = count + 1
+        byClient[connection.client] = count + 1
         all[ObjectIdentifier(connection)] = (connection, loop)
         return nil
     }
 
     mutating func remove(_ connection: HTTPServerConnection) {
         guard all.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
-        let count = byClient[connection.remoteAddress] ?? 0
-        byClient[connection.remoteAddress] = count > 1 ? count - 1 : nil
+        let count = byClient[connection.client] ?? 0
+        byClient[connection.client] = count > 1 ? count - 1 : nil
     }
 
     /// How many addresses are kept account of.

@@ -26,6 +26,8 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     let server: HTTPServer
     let loop: EventLoop
     let remoteAddress: String
+    /// Whose connections are counted together.
+    let client: String
     private(set) var channel: ByteChannel?
     var input: [UInt8] = []
     /// Bytes of `input` that have been taken; cut off when all of them are, so that many small requests cost no moving.
@@ -54,6 +56,7 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         self.server = server
         self.loop = loop
         self.remoteAddress = remoteAddress
+        client = IPAddress.client(of: remoteAddress)
     }
 
     func start(_ channel: ByteChannel) { self.channel = channel }

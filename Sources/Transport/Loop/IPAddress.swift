@@ -16,11 +16,36 @@ package struct IPAddress: Hashable, Sendable {
         self.bytes = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF] + bytes[..<4]
     }
 
-    private var isIPv4: Bool { bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF }
+    init(bytes: [UInt8]) { self.bytes = bytes }
+
+    var isIPv4: Bool { bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF }
+
+    /// As people write it.
+    var text: String {
+        guard !isIPv4 else { return bytes[12...].map(String.init).joined(separator: ".") }
+        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        guard unsafe inet_ntop(AF_INET6, bytes, &text, socklen_t(text.count)) != nil else { return "" }
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    package var isLoopback: Bool {
+        isIPv4 ? bytes[12] == 127 : bytes[..<15].allSatisfy { $0 == 0 } && bytes[15] == 1
+    }
+
+    /// The client that an address, written as text, belongs to.
+    package static func client(of text: String) -> String {
+        guard text.utf8.contains(UInt8(ascii: ":")), let address = IPAddress(text) else { return text }
+        return address.client
+    }
+
+    /// Host and port as they stand in URLs: brackets around an IPv6 address.
+    package static func authority(_ host: String, _ port: Int) -> String {
+        host.utf8.contains(UInt8(ascii: ":")) && host.first != "[" ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
 
     /// One name for each client: an IPv4 address, and for IPv6 the network of 64 bits in which a client may take any.
     package var client: String {
-        guard !isIPv4 else { return bytes[12...].map(String.init).joined(separator: ".") }
+        guard !isIPv4 else { return text }
         let groups = stride(from: 0, to: 8, by: 2).map {
             String(Int(bytes[$0]) << 8 | Int(bytes[$0 + 1]), radix: 16)
         }

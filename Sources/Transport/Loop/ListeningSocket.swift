@@ -19,35 +19,16 @@ import Telemetry
         host: String, port: Int, loops: [EventLoop],
         accepted: @escaping @Sendable (EventLoop, Int32, String) -> Void
     ) throws(TransportError) {
-        func refused(_ doing: String) -> TransportError {
+        guard OpenListener.address(of: host) != nil else {
+            throw TransportError("cannot listen on '\(host)': expected an IP address", source: .ours)
+        }
+        guard let (made, port) = OpenListener.open(host: host, port: port) else {
             let words = unsafe String(cString: strerror(errno))
-            return TransportError("\(doing) \(host):\(port): \(words)", source: .ours)
-        }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(UInt16(port).bigEndian)
-        guard unsafe inet_pton(AF_INET, host, &address.sin_addr) == 1 else {
-            throw TransportError("cannot listen on '\(host)': expected an IPv4 address", source: .ours)
-        }
-        let made = socket(
-            AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard made >= 0 else { throw refused("no socket for") }
-        var yes: Int32 = 1
-        unsafe setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = unsafe withUnsafeMutablePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                unsafe bind(made, generic, size) == 0 && listen(made, 1_024) == 0
-                    && getsockname(made, generic, &size) == 0
-            }
-        }
-        guard bound else {
-            let error = refused("cannot listen on")
-            Glibc.close(made)
-            throw error
+            let place = IPAddress.authority(host, port)
+            throw TransportError("cannot listen on \(place): \(words)", source: .ours)
         }
         descriptor = made
-        self.port = Int(UInt16(bigEndian: address.sin_port))
+        self.port = port
         self.loops = loops
         self.accepted = accepted
     }
@@ -85,13 +66,8 @@ import Telemetry
     private func acceptAll() {
         // Bounded, so that a flood of connections cannot keep the loop from its other work.
         for _ in 0..<64 {
-            var address = sockaddr_in()
-            var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-            let socket = unsafe withUnsafeMutablePointer(to: &address) { pointer in
-                unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    unsafe cwebsockets_accept(descriptor, $0, &size)
-                }
-            }
+            var address = SocketAddress()
+            let socket = unsafe address.withKernel { unsafe cwebsockets_accept(descriptor, $0, $1) }
             guard socket >= 0 else {
                 let code = errno
                 // A peer that has gone again, or a signal: the next one may be well.
@@ -108,7 +84,7 @@ import Telemetry
                 socket, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
             let loop = loops[next % loops.count]
             next += 1
-            let remote = Self.text(address.sin_addr)
+            let remote = address.address.text
             let deal = accepted
             if loop === loops.first {
                 deal(loop, socket, remote)
@@ -132,11 +108,6 @@ import Telemetry
         loop.schedule(after: delay) { [weak self] in
             if let self, let wsi = unsafe self.wsi { unsafe lws_rx_flow_control(wsi, 1) }
         }
-    }
-
-    private static func text(_ address: in_addr) -> String {
-        let host = UInt32(bigEndian: address.s_addr)
-        return "\(host >> 24).\(host >> 16 & 255).\(host >> 8 & 255).\(host & 255)"
     }
 }
 
