@@ -20,6 +20,8 @@ packages=(libcurl4-openssl-dev libwebsockets-dev libyaml-dev libssl-dev libsqlit
 if [ "${1:-}" = tests ] && ! command -v chromium chromium-browser google-chrome >/dev/null; then
     packages+=(chromium fonts-dejavu-core)
 fi
+# The completion of the command line is tried in both shells.
+[ "${1:-}" = tests ] && packages+=(zsh)
 [ "${1:-}" = benchmarks ] && packages+=(wrk nginx-light gcc)
 missing=()
 for package in "${packages[@]}"; do

@@ -12,7 +12,8 @@ import urllib.error
 import urllib.request
 
 from byhand import ByHand, free_port
-from fathom import BINARIES, EXCHANGE, eventually
+from fathom import BINARIES, EXCHANGE, eventually, manifest
+from test_command_line import fathom, passed_on
 from wire import Wire, connections, held, metrics, refused
 
 MARKET = f"exchange={EXCHANGE}&market=BTCUSDT"
@@ -95,6 +96,34 @@ class Tokens(Protected):
         self.assertGreaterEqual(refused(gateway.health, "token"), 4)
         for token in (manage, read):
             self.assertNotIn(token, gateway.text())
+
+    def test_through_the_kubernetes_api_the_command_line_reaches_a_gateway_with_tls_that_wants_tokens(self):
+        self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(manifest("BNBUSDT")))
+        folder = self.cluster.directory / "proxied"
+        folder.mkdir()
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=x",
+                        "-keyout", folder / "key.pem", "-out", folder / "cert.pem"], check=True, capture_output=True)
+        token = secrets.token_hex(20)
+        (folder / "tokens").write_text(f"read {token}\n")
+        (folder / "mine").write_text(token)
+        gateway = self.gateway("--tls-cert-file", folder / "cert.pem", "--tls-key-file", folder / "key.pem",
+                               "--tokens-file", folder / "tokens", "--anonymous", "none", scheme="https")
+        where = ["--namespace", "books"]
+        with passed_on(("127.0.0.1", gateway.port), "https") as (kubeconfig, server):
+            refused = fathom("book", "BNBUSDT", "--once", *where, KUBECONFIG=kubeconfig, cwd="/")
+            self.assertEqual(refused.returncode, 1, refused.stdout)
+            self.assertIn("needs a token that may read", refused.stderr)
+            self.assertIn("say --token-file FILE", refused.stderr)
+
+            def lines():
+                done = fathom("book", "BNBUSDT", "--once", *where, "--token-file", folder / "mine", KUBECONFIG=kubeconfig, cwd="/")
+                if done.returncode != 0:
+                    raise ValueError(done.stderr)
+                return done.stdout.splitlines()
+            self.assertEqual(len(eventually("the book is read", lines)), 21)
+            server.gateway = ("127.0.0.1", free_port())
+            away = fathom("book", "BNBUSDT", "--once", *where, KUBECONFIG=kubeconfig, cwd="/")
+            self.assertIn("no gateway answers behind the Service", away.stderr)
 
     def test_a_secret_of_tokens_comes_changes_and_goes(self):
         gateway = self.gateway("--tokens-secret", "fathom-tokens")

@@ -109,7 +109,8 @@ package struct KubernetesConfiguration: Sendable {
         }
         if let type = request.contentType { headers.append(HTTPHeader("content-type", type)) }
         return HTTPClientRequest(
-            method: request.method, url: server + request.target, headers: headers, body: request.body?.bytes,
+            method: request.method, url: server + request.target, headers: headers + request.headers,
+            body: request.body?.bytes,
             tls: tls)
     }
 }

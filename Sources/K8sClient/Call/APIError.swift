@@ -45,6 +45,12 @@ package enum APIError: Error, Sendable, CustomStringConvertible {
         }
     }
 
+    /// From an answer that is no success.
+    package init(_ answer: HTTPClientResponse) {
+        self = Self.from(
+            code: answer.status, body: answer.body, retryAfter: answer.headers.value(of: "retry-after"))
+    }
+
     /// From an HTTP answer; proxies answer without a Status.
     static func from(code: Int, body: [UInt8], retryAfter: String?) -> APIError {
         var status =

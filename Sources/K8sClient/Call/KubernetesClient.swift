@@ -151,18 +151,20 @@ package struct KubernetesClient: Sendable {
 
     /// Sends a request; returns the body of a success and throws the Status of anything else.
     package func send(_ request: APIRequest) async throws -> [UInt8] {
+        let answer = try await self.answer(to: request)
+        guard (200..<300).contains(answer.status) else { throw APIError(answer) }
+        return answer.body
+    }
+
+    /// Sends a request; returns what was answered, be it a failure.
+    package func answer(to request: APIRequest) async throws -> HTTPClientResponse {
         let started = ContinuousClock.now
         do {
             var http = try configuration.httpRequest(request)
             http.timeout = try term.map { min(timeout, try $0.remaining()) } ?? timeout
             let answer = try await self.http.send(http)
             metrics?.note(request.method, answer.status, since: started)
-            guard (200..<300).contains(answer.status) else {
-                throw APIError.from(
-                    code: answer.status, body: answer.body,
-                    retryAfter: answer.headers.value(of: "retry-after"))
-            }
-            return answer.body
+            return answer
         } catch {
             let failure = APIError.wrapping(error)
             if case .transport? = failure as? APIError { metrics?.note(request.method, nil, since: started) }

@@ -1,3 +1,5 @@
+package import Transport
+
 /// Which objects a list or a watch is about.
 package struct Selector: Hashable, Sendable {
     /// In the API's own words: `app=x,tier in (a,b)`.
@@ -52,6 +54,8 @@ package struct APIRequest: Equatable, Sendable {
     package var query: [Parameter] = []
     package var body: JSONValue?
     package var contentType: String?
+    /// Further ones, for who is asked through the API.
+    package var headers: [HTTPHeader] = []
 
     package struct Parameter: Equatable, Sendable {
         package var name: String

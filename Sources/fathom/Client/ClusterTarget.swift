@@ -9,13 +9,14 @@ struct ClusterTarget: Sendable {
     let local: LocalControl?
     let kubernetes: KubernetesClient?
     private let direct: GatewayAccess?
+    private let token: String?
 
     /// `--gateway`, else `--kubeconfig` or `--context`, else the local cluster of `--data-dir`, else Kubernetes as the environment has it.
     init(_ arguments: ParsedArguments) throws {
         let http = try HTTPClient()
         var tls = TLSClientSettings()
         tls.authorityFile = arguments.string("ca-file")
-        let token = try arguments.string("token-file").map(Self.token)
+        token = try arguments.string("token-file").map(Self.token)
         if let url = arguments.string("gateway") {
             guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
                 throw ArgumentError("\(arguments.label("gateway")): expected http://host:port, was '\(url)'")
@@ -101,7 +102,7 @@ struct ClusterTarget: Sendable {
         }
         let ports = service.at("spec", "ports")?.elements ?? []
         let scheme = ports.contains { $0["name"] == "https" } ? "https" : "http"
-        return GatewayAccess(service: name, scheme: scheme, through: kubernetes)
+        return GatewayAccess(service: name, scheme: scheme, through: kubernetes, token: token)
     }
 
     /// The Kubernetes API, for what no gateway does.

@@ -6,7 +6,7 @@ struct GatewayAccess: Sendable {
     private enum Way: Sendable {
         case direct(HTTPClient, token: String?, tls: TLSClientSettings)
         /// The Kubernetes API passes requests on to a Service.
-        case proxied(KubernetesClient)
+        case proxied(KubernetesClient, token: String?)
     }
 
     /// Without a slash at its end.
@@ -19,9 +19,9 @@ struct GatewayAccess: Sendable {
     }
 
     /// `scheme` is the name of the Service's port, too.
-    init(service: String, scheme: String, through client: KubernetesClient) {
+    init(service: String, scheme: String, through client: KubernetesClient, token: String?) {
         url = "/api/v1/namespaces/\(client.namespace)/services/\(scheme):\(service):\(scheme)/proxy"
-        way = .proxied(client)
+        way = .proxied(client, token: token)
     }
 
     /// An answer of the gateway that says no, in its words.
@@ -36,11 +36,15 @@ struct GatewayAccess: Sendable {
         _ path: String, _ query: KeyValuePairs<String, String> = [:], method: String = "GET",
         send document: JSONValue? = nil, timeout: Duration = .seconds(10)
     ) async throws -> [UInt8] {
-        let request = request(method, path, query, document)
+        var request = request(method, path, query, document)
         switch way {
-        case .proxied(var client):
+        case .proxied(var client, let token):
             client.timeout = timeout
-            return try await client.send(request)
+            // The API takes `authorization` for itself and does not pass it on.
+            if let token { request.headers = [HTTPHeader("fathom-authorization", "Bearer \(token)")] }
+            let answer = try await client.answer(to: request)
+            guard answer.status == 200 else { throw Self.failure(answer) }
+            return answer.body
         case .direct(let http, let token, let tls):
             var direct = HTTPClientRequest(method: method, url: url + request.target)
             direct.tls = tls
@@ -69,6 +73,23 @@ struct GatewayAccess: Sendable {
         var request = APIRequest(method, prefix + path, body: document)
         request.query = query.map { APIRequest.Parameter($0.key, $0.value) }
         return request
+    }
+
+    /// What came through the Kubernetes API: its own refusal, or the gateway's.
+    private static func failure(_ answer: HTTPClientResponse) -> any Error {
+        guard let document = try? JSONValue(parsing: answer.body), document["kind"] == "Status" else {
+            return refusal(answer)
+        }
+        let advice =
+            switch answer.status {
+            case 403:
+                "; this way to the gateway needs 'get' (and 'create' for orders) on services/proxy, or say --gateway URL"
+            case 502, 503, 504: "; no gateway answers behind the Service"
+            default: ""
+            }
+        return Refusal(
+            id: "HTTP \(answer.status)",
+            message: "the Kubernetes API: \(document["message"]?.text ?? "no message")" + advice)
     }
 
     private static func refusal(_ answer: HTTPClientResponse) -> Refusal {
