@@ -7,65 +7,112 @@ package enum DecimalText: Sendable {
     /// As the canonical text of a book has it: no trailing zeros, no trailing point.
     case canonical
 
+    /// The most bytes that a number takes: a sign, 20 digits, a point and `.0`.
+    static let longest = 24
+
     /// Appends the number's text to `bytes`; numbers of a book are never negative.
     package func append(_ number: FixedDecimal, to bytes: inout [UInt8]) {
-        var line = TextLine()
-        line.prepend(number, as: self)
-        line.move(to: &bytes)
-    }
-}
-
-/// A short text that is put together on the stack, from its end to its start, and appended in one piece.
-struct TextLine {
-    /// A price and a quantity, each at most 20 digits, a point and `.0`, with quotes and brackets.
-    static let capacity = 64
-    private var bytes = InlineArray<64, UInt8>(repeating: 0)
-    private var start = TextLine.capacity
-
-    @inline(__always)
-    mutating func prepend(_ byte: UInt8) {
-        start &-= 1
-        bytes[start] = byte
+        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.longest) { place in
+            guard let start = place.baseAddress else { return }
+            let end = unsafe write(number, at: start)
+            unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: end - start))
+        }
     }
 
-    /// Puts the number before what is there.
+    /// Writes the number's text to `place`, which has room for `longest` bytes, and returns where the text ends.
     @inline(__always)
-    mutating func prepend(_ number: FixedDecimal, as text: DecimalText) {
+    func write(
+        _ number: FixedDecimal, at place: UnsafeMutablePointer<UInt8>
+    ) -> UnsafeMutablePointer<UInt8> {
         var rest = number.mantissa.magnitude
         var scale = Int(number.scale)
-        if text != .exact {
-            let kept = text == .compatible ? 1 : 0
-            while scale > kept {
-                let quotient = rest / 10
-                guard rest == quotient &* 10 else { break }
-                rest = quotient
-                scale &-= 1
-            }
-            if text == .compatible, scale == 0 {
-                prepend(0x30)
-                prepend(0x2E)
-            }
+        if self != .exact { Self.cutZeros(&rest, &scale, keeping: self == .compatible ? 1 : 0) }
+        var place = unsafe place
+        if number.mantissa < 0 {
+            unsafe place.pointee = 0x2D
+            unsafe place += 1
         }
+        // A number below 1 has a zero before the point.
+        let whole = max(1, Self.digits(of: rest) - scale)
+        var end = unsafe place + whole
         if scale > 0 {
-            for _ in 0..<scale { prependDigit(&rest) }
-            prepend(0x2E)
+            var left = scale
+            unsafe end += 1 + scale
+            var digit = unsafe end
+            while left >= 2 {
+                unsafe digit -= 2
+                unsafe Self.writePair(&rest, at: digit)
+                left -= 2
+            }
+            if left == 1 {
+                unsafe digit -= 1
+                unsafe Self.writeDigit(&rest, at: digit)
+            }
+            unsafe place[whole] = 0x2E
         }
-        repeat { prependDigit(&rest) } while rest > 0
-        if number.mantissa < 0 { prepend(0x2D) }
+        var left = whole
+        while left >= 2 {
+            left -= 2
+            unsafe Self.writePair(&rest, at: place + left)
+        }
+        if left == 1 { unsafe Self.writeDigit(&rest, at: place) }
+        if self == .compatible, scale == 0 {
+            unsafe end[0] = 0x2E
+            unsafe end[1] = 0x30
+            unsafe end += 2
+        }
+        return unsafe end
     }
 
+    /// Takes zeros off the end of the decimals, but for `kept` of them.
     @inline(__always)
-    private mutating func prependDigit(_ rest: inout UInt64) {
-        let quotient = rest / 10
-        prepend(0x30 &+ UInt8(truncatingIfNeeded: rest &- quotient &* 10))
+    private static func cutZeros(_ rest: inout UInt64, _ scale: inout Int, keeping kept: Int) {
+        while scale >= kept + 4 {
+            let quotient = rest / 10_000
+            guard rest == quotient &* 10_000 else { break }
+            rest = quotient
+            scale -= 4
+        }
+        while scale > kept {
+            let quotient = rest / 10
+            guard rest == quotient &* 10 else { break }
+            rest = quotient
+            scale -= 1
+        }
+    }
+
+    /// How many digits the number has; 1 for 0.
+    @inline(__always)
+    private static func digits(of number: UInt64) -> Int {
+        // 1233/4096 is a little more than log10(2), so the guess is right or one too large.
+        let guess = ((64 - number.leadingZeroBitCount) &* 1233) >> 12
+        return guess + (number >= powers[guess] ? 1 : 0)
+    }
+
+    /// 10^0 (0 here, so that 0 has a digit) to 10^19.
+    private static let powers: InlineArray<20, UInt64> = [
+        0, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000,
+        10_000_000_000, 100_000_000_000, 1_000_000_000_000, 10_000_000_000_000, 100_000_000_000_000,
+        1_000_000_000_000_000, 10_000_000_000_000_000, 100_000_000_000_000_000,
+        1_000_000_000_000_000_000, 10_000_000_000_000_000_000,
+    ]
+
+    /// Writes the last two digits and takes them off.
+    @inline(__always)
+    private static func writePair(_ rest: inout UInt64, at place: UnsafeMutablePointer<UInt8>) {
+        let quotient = rest / 100
+        let pair = UInt16(truncatingIfNeeded: rest &- quotient &* 100)
+        let tens = (pair &* 103) >> 10  // pair / 10 for all pairs
+        unsafe place[0] = UInt8(truncatingIfNeeded: tens &+ 0x30)
+        unsafe place[1] = UInt8(truncatingIfNeeded: pair &- tens &* 10 &+ 0x30)
         rest = quotient
     }
 
-    /// Appends all to `out`.
     @inline(__always)
-    func move(to out: inout [UInt8]) {
-        let text = bytes.span.extracting(start..<Self.capacity)
-        unsafe text.withUnsafeBufferPointer { unsafe out.append(contentsOf: $0) }
+    private static func writeDigit(_ rest: inout UInt64, at place: UnsafeMutablePointer<UInt8>) {
+        let quotient = rest / 10
+        unsafe place.pointee = UInt8(truncatingIfNeeded: rest &- quotient &* 10 &+ 0x30)
+        rest = quotient
     }
 }
 

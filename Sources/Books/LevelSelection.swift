@@ -53,22 +53,39 @@ extension BookSide {
         bytes.append(0x5B)
         let isText = text != .compatible
         var isFirst = true
-        forEachLevel(limit: selection.count) { level in
-            var line = TextLine()
-            line.prepend(0x5D)
-            if isText { line.prepend(0x22) }
-            line.prepend(level.quantity, as: text)
-            if isText { line.prepend(0x22) }
-            line.prepend(0x2C)
-            if isText { line.prepend(0x22) }
-            line.prepend(level.price, as: text)
-            if isText { line.prepend(0x22) }
-            line.prepend(0x5B)
-            if !isFirst { line.prepend(0x2C) }
-            isFirst = false
-            line.move(to: &bytes)
+        // The levels are put together on the stack and appended many at once.
+        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.pieceSize) { piece in
+            guard let start = piece.baseAddress else { return }
+            var end = unsafe start
+            forEachLevel(limit: selection.count) { level in
+                if unsafe Self.pieceSize - (end - start) < Self.longestLevel {
+                    unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: end - start))
+                    unsafe end = start
+                }
+                if isFirst { isFirst = false } else { unsafe Self.put(0x2C, &end) }
+                unsafe Self.put(0x5B, &end)
+                if isText { unsafe Self.put(0x22, &end) }
+                unsafe end = text.write(level.price, at: end)
+                if isText { unsafe Self.put(0x22, &end) }
+                unsafe Self.put(0x2C, &end)
+                if isText { unsafe Self.put(0x22, &end) }
+                unsafe end = text.write(level.quantity, at: end)
+                if isText { unsafe Self.put(0x22, &end) }
+                unsafe Self.put(0x5D, &end)
+            }
+            unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: end - start))
         }
         bytes.append(0x5D)
+    }
+
+    private static let pieceSize = 2048
+    /// Two numbers, with brackets, quotes and commas.
+    private static let longestLevel = 2 * DecimalText.longest + 8
+
+    @inline(__always)
+    private static func put(_ byte: UInt8, _ end: inout UnsafeMutablePointer<UInt8>) {
+        unsafe end.pointee = byte
+        unsafe end += 1
     }
 
     /// Appends a number as a JSON number, or as a string if `text` is `.exact` or `.canonical`.

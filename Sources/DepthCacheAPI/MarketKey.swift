@@ -20,11 +20,24 @@ package struct MarketKey: Hashable, Comparable, Sendable, CustomStringConvertibl
 extension String {
     /// The text with a–z made A–Z and everything else untouched.
     package var asciiUppercased: String {
-        String(decoding: utf8.map { (0x61...0x7A).contains($0) ? $0 - 32 : $0 }, as: UTF8.self)
+        mappingASCII { (0x61...0x7A).contains($0) ? $0 - 32 : $0 }
     }
 
     /// The text with A–Z made a–z and everything else untouched.
     package var asciiLowercased: String {
-        String(decoding: utf8.map { (0x41...0x5A).contains($0) ? $0 + 32 : $0 }, as: UTF8.self)
+        mappingASCII { (0x41...0x5A).contains($0) ? $0 + 32 : $0 }
+    }
+
+    /// The text itself if nothing changes; a short one is made in place, not on the heap.
+    private func mappingASCII(_ change: (UInt8) -> UInt8) -> String {
+        guard utf8.contains(where: { change($0) != $0 }) else { return self }
+        return unsafe String(unsafeUninitializedCapacity: utf8.count) { bytes in
+            var count = 0
+            for byte in utf8 {
+                unsafe bytes[count] = change(byte)
+                count += 1
+            }
+            return count
+        }
     }
 }

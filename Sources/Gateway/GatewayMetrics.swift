@@ -28,7 +28,7 @@ final class GatewayMetrics: Sendable {
             outcomes = RequestOutcome.allCases.map { outcome in
                 registry.counter(
                     "fathom_gateway_requests_total", help: "Requests by endpoint and outcome.",
-                    labels: ["endpoint": endpoint, "outcome": outcome.rawValue])
+                    labels: ["endpoint": endpoint, "outcome": outcome.label])
             }
             duration = registry.histogram(
                 "fathom_gateway_request_duration_seconds",
@@ -38,8 +38,7 @@ final class GatewayMetrics: Sendable {
 
         func count(_ outcome: RequestOutcome, since start: ContinuousClock.Instant) {
             duration.observe(start.duration(to: .now))
-            guard let index = RequestOutcome.allCases.firstIndex(of: outcome) else { return }
-            outcomes[index].add()
+            outcomes[outcome.rawValue].add()
         }
     }
 

@@ -56,7 +56,7 @@ final class GatewayRuntime: Sendable {
             http.refusalBody = { _, words in
                 let envelope = Envelope.error(
                     .badQueryParameter, "REQUEST", "The request was refused: \(words)")
-                return ("application/json", Envelope.render(envelope))
+                return ("application/json", Array(Envelope.render(envelope)))
             }
             let handler = GatewayServer(
                 loops.map { ($0.loop, $0.dispatcher) },

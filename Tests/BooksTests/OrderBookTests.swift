@@ -69,6 +69,37 @@ struct OrderBookTests {
         }
     }
 
+    @Test func `any number is rendered as the plain division of its digits says`() {
+        var random = SystemRandomNumberGenerator()
+        for _ in 0..<20_000 {
+            // Numbers of every length, with every number of zeros at the end.
+            let zeros = Int.random(in: 0...18, using: &random)
+            let mantissa =
+                Int64.random(in: 0...(.max / powerOfTen(zeros)), using: &random) * powerOfTen(zeros)
+            let number = FixedDecimal(
+                mantissa: Bool.random(using: &random)
+                    ? mantissa : mantissa >> Int64.random(in: 0...62, using: &random),
+                scale: UInt8.random(in: 0...18, using: &random))
+            for style in [DecimalText.exact, .compatible, .canonical] {
+                var bytes: [UInt8] = []
+                style.append(number, to: &bytes)
+                #expect(text(bytes) == Self.plain(number, style))
+            }
+        }
+    }
+
+    /// The text by way of strings.
+    private static func plain(_ number: FixedDecimal, _ style: DecimalText) -> String {
+        let scale = Int(number.scale)
+        var digits = String(number.mantissa)
+        if digits.count <= scale { digits = String(repeating: "0", count: scale + 1 - digits.count) + digits }
+        let whole = String(digits.dropLast(scale))
+        var decimals = String(digits.suffix(scale))
+        if style != .exact { while decimals.hasSuffix("0") { decimals.removeLast() } }
+        if style == .compatible, decimals.isEmpty { decimals = "0" }
+        return decimals.isEmpty ? whole : "\(whole).\(decimals)"
+    }
+
     @Test func `mixed scales are one price and keep the last sent form`() throws {
         var book = OrderBook()
         try book.apply(DepthEvent(bids: [level("1.5", "2"), level("1.25", "1")]), receivedTime: 0)

@@ -5,7 +5,7 @@ import Testing
 
 /// The bytes of envelopes.
 struct EnvelopeTests {
-    private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+    private func text(_ bytes: some Collection<UInt8>) -> String { String(decoding: bytes, as: UTF8.self) }
 
     @Test func `an error has the peer's keys, sorted`() {
         let message = "DepthCache 'BTCUSDT' for 'binance.com' already exists!"
@@ -24,7 +24,7 @@ struct EnvelopeTests {
 
     @Test func `members are put before the last brace of a worker's object`() {
         let object = ArraySlice(#"{"asks":[],"result":"OK"}"#.utf8)
-        #expect(Envelope.splice([], into: object) == Array(object))
+        #expect(Envelope.splice([], into: object) == object)
         let members = [("error_id", JSONFragment("#5001")), ("error", JSONFragment("x"))]
         #expect(
             text(Envelope.splice(members, into: object))

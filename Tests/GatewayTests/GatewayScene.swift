@@ -228,13 +228,13 @@ struct GatewayScene {
             String.init)
         let query = Array((parts.count > 1 ? parts[1] : "").utf8)
         return GatewayRequest(
-            method: method, path: parts[0], query: QueryString(query), rawQuery: query, host: "localhost:1",
+            method: method, path: parts[0], rawQuery: query, host: "localhost:1",
             ifNoneMatch: ifNoneMatch, body: Array(body.utf8))
     }
 
     /// The answer as JSON.
     func json(_ target: String, method: String = "GET", body: String = "") async throws -> JSONValue {
-        try JSONValue(parsing: try await send(target, method: method, body: body).body)
+        try JSONValue(parsing: Array(try await send(target, method: method, body: body).body))
     }
 
     /// Lets a worker keep one more market of binance.com.

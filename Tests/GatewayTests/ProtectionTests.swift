@@ -139,7 +139,7 @@ struct AccessTests {
                 #expect(refused.status == 401, "\(method) \(target)")
                 let challenge = refused.headers.value(of: "www-authenticate")
                 #expect(challenge == "Bearer realm=\"fathom\", scope=\"manage\"")
-                let body = try JSONValue(parsing: refused.body)
+                let body = try JSONValue(parsing: Array(refused.body))
                 #expect(body["error_id"] == "#1043")
                 if target.hasPrefix("/v1") {
                     #expect(

@@ -18,7 +18,7 @@ struct SharingTests {
         try await Self.run(isSharing: true) { (scene, worker) async throws in
             let plain = [Self.asks, Self.asks, Self.asks + "&limit_count=3"]
             let replies = try await scene.sendAtOnce(plain + [Self.asks + "&debug=true"])
-            let answers = try replies.map { try JSONValue(parsing: $0.body) }
+            let answers = try replies.map { try JSONValue(parsing: Array($0.body)) }
             #expect(answers.map { $0["result"]?.text } == ["OK", "OK", "OK", "OK"])
             #expect(replies[0].body == replies[1].body)
             #expect(answers[..<3].allSatisfy { $0["debug"] == nil })

@@ -14,7 +14,7 @@ struct V1BookTests {
     }
     private static func problem(_ reply: GatewayReply) throws -> JSONValue {
         #expect(reply.contentType == "application/problem+json")
-        let body = try JSONValue(parsing: reply.body)
+        let body = try JSONValue(parsing: Array(reply.body))
         #expect(body["status"]?.number == Int64(reply.status))
         #expect(body["type"]?.text?.hasPrefix("urn:fathom:problem:") == true)
         return body
@@ -131,7 +131,7 @@ struct V1BookTests {
         try await GatewayScene.run(workers: [
             .books([[.notSynchronized(reason: "Gap")]]), .books([[Self.served(7)]]),
         ]) { (scene) async throws in
-            let body = try JSONValue(parsing: try await scene.send(Self.path).body)
+            let body = try JSONValue(parsing: Array(try await scene.send(Self.path).body))
             #expect(body["worker"]?.text == "worker-1")
             #expect(
                 body["failover"]?.text?.contains("pod=worker-0 (uid=w0) — #6000 out of sync: Gap") == true)
@@ -141,7 +141,8 @@ struct V1BookTests {
     @Test func `a copy that stands before the wanted id is passed over for one that does not`() async throws {
         try await GatewayScene.run(workers: [.books([[.behind(4)]]), .books([[Self.served(7)]])]) {
             (scene) async throws in
-            let body = try JSONValue(parsing: try await scene.send(Self.path + "?min_update_id=5").body)
+            let body = try JSONValue(
+                parsing: Array(try await scene.send(Self.path + "?min_update_id=5").body))
             #expect(body["update_id"]?.number == 7)
             #expect(body["failover"] == nil)
         }
@@ -183,7 +184,7 @@ struct V1BookTests {
             let reply = try await scene.send(
                 "/v1/books?markets=btcusdt,ETHUSDT,BTCUSDT,NONE&exchange=binance.com")
             #expect(reply.status == 200)
-            let body = try JSONValue(parsing: reply.body)
+            let body = try JSONValue(parsing: Array(reply.body))
             #expect(body["books"]?.elements?.count == 1)
             #expect(body["books"]?[0]?["worker"]?.text == "worker-0")
             let problems = try #require(body["problems"]?.elements)
@@ -197,7 +198,7 @@ struct V1BookTests {
     @Test func `without an exchange a market is sought on all of them`() async throws {
         try await GatewayScene.run(workers: [.books([[Self.served(7)]])]) { (scene) async throws in
             let reply = try await scene.send("/v1/books?markets=none,btcusdt")
-            let body = try JSONValue(parsing: reply.body)
+            let body = try JSONValue(parsing: Array(reply.body))
             #expect(body["books"]?.elements?.count == 1)
             #expect(body["problems"]?.elements?.map { $0["market"]?.text } == ["none"])
         }
@@ -206,11 +207,11 @@ struct V1BookTests {
     @Test func `all books come in the order of their creation, and only so many levels`() async throws {
         try await GatewayScene.run(workers: [.books([[Self.served(7)]])]) { (scene) async throws in
             for index in 0..<60 { await scene.addMarket("M\(index)USDT", on: 0) }
-            let all = try JSONValue(parsing: try await scene.send("/v1/books?markets=all").body)
+            let all = try JSONValue(parsing: Array(try await scene.send("/v1/books?markets=all").body))
             #expect(all["books"]?.elements?.count == 61)
             #expect(all["problems"]?.elements?.isEmpty == true)
             let other = try JSONValue(
-                parsing: try await scene.send("/v1/books?markets=all&exchange=binance.us").body)
+                parsing: Array(try await scene.send("/v1/books?markets=all&exchange=binance.us").body))
             #expect(other["books"]?.elements?.isEmpty == true)
             let reply = try await scene.send("/v1/books?markets=all&limit=4000")
             #expect(reply.status == 400)

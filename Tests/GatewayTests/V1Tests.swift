@@ -10,7 +10,9 @@ import Transport
 struct V1Tests {
     private static let cache = "/v1/depthcaches/binance.com/BTCUSDT"
 
-    private static func json(_ reply: GatewayReply) throws -> JSONValue { try JSONValue(parsing: reply.body) }
+    private static func json(_ reply: GatewayReply) throws -> JSONValue {
+        try JSONValue(parsing: Array(reply.body))
+    }
 
     @Test func `unknown paths and methods are problems, and OPTIONS tells the methods`() async throws {
         try await GatewayScene.run { (scene) async throws in

@@ -92,7 +92,7 @@ final class FakeAPI: HTTPRequestHandler {
             state.withLock { $0.watches.append(reply) }
         } else {
             let answer = state.withLock { Self.answer(seen, &$0) }
-            reply.sendJSON(status: answer.status, answer.body.bytes)
+            reply.sendJSON(status: answer.status, answer.body.bytes[...])
         }
     }
 

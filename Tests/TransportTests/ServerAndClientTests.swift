@@ -28,7 +28,7 @@ private final class Echo: HTTPRequestHandler {
             Task { reply.send(status: 200, body: [UInt8](repeating: 0x62, count: count)) }
         default:
             let text =
-                "\(request.method) \(request.target.count) \(request.header("X-Test") ?? "-") \(request.body.count)"
+                "\(request.method) \(request.target.count) \(request.header("x-test") ?? "-") \(request.body.count)"
             reply.send(
                 status: 200, headers: [HTTPHeader("x-loop", request.loop.name)], body: Array(text.utf8))
         }

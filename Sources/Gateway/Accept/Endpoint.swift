@@ -45,12 +45,15 @@ enum Endpoint: Int, CaseIterable, Sendable {
 
     var methods: [String] {
         switch self {
-        case .create, .createMany, .addCredentials, .removeCredentials: ["GET", "POST"]
+        case .create, .createMany, .addCredentials, .removeCredentials: Self.both
         // It spends request weight, so no link in a page may lead to it.
-        case .audit: ["POST"]
-        default: ["GET"]
+        case .audit: Self.post
+        default: Self.get
         }
     }
+    private static let get = ["GET"]
+    private static let post = ["POST"]
+    private static let both = ["GET", "POST"]
 
     var changesState: Bool {
         switch self {

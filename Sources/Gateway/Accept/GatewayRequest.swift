@@ -1,18 +1,44 @@
 internal import DepthCacheAPI
 
 /// An accepted request, independent of the server that received it.
-struct GatewayRequest: Sendable {
-    var method: String
-    var path: String
-    var query: QueryString
-    var rawQuery: [UInt8]
-    var scheme = "http"
-    var host: String?
+///
+/// A class, since every step of the way of a request holds it.
+final class GatewayRequest: Sendable {
+    let method: String
+    let path: String
+    let query: QueryString
+    let rawQuery: [UInt8]
+    let scheme: String
+    let host: String?
     /// Where the request comes from, for the log.
-    var client = ""
-    var ifNoneMatch: String?
-    var body: [UInt8] = []
-    var start = ContinuousClock.now
+    let client: String
+    let ifNoneMatch: String?
+    let body: [UInt8]
+    let start: ContinuousClock.Instant
+
+    init(
+        method: String, path: String, rawQuery: [UInt8], scheme: String = "http", host: String? = nil,
+        client: String = "", ifNoneMatch: String? = nil, body: [UInt8] = [],
+        start: ContinuousClock.Instant = .now, query: QueryString? = nil
+    ) {
+        self.method = method
+        self.path = path
+        self.rawQuery = rawQuery
+        self.query = query ?? QueryString(rawQuery)
+        self.scheme = scheme
+        self.host = host
+        self.client = client
+        self.ifNoneMatch = ifNoneMatch
+        self.body = body
+        self.start = start
+    }
+
+    /// The same, but its URL is shown without the query.
+    func hidingQuery() -> GatewayRequest {
+        GatewayRequest(
+            method: method, path: path, rawQuery: [], scheme: scheme, host: host, client: client,
+            ifNoneMatch: ifNoneMatch, body: body, start: start, query: query)
+    }
 
     /// The URL as the client may have written it.
     var url: String {

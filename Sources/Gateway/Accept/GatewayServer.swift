@@ -30,22 +30,21 @@ final class GatewayServer: HTTPRequestHandler {
                 return reply.sendJSON(answer.body)
             }
             var headers = answer.headers + more
-            if let id { headers.append(HTTPHeader(RequestIDs.header, id)) }
+            if let id { headers.append(HTTPHeader("\(RequestIDs.header)", id)) }
             if !answer.body.isEmpty { headers.append(HTTPHeader("content-type", answer.contentType)) }
             if let allow = answer.allow { headers.append(HTTPHeader("allow", allow)) }
             reply.send(status: answer.status, headers: headers, body: answer.body)
         }
         guard let dispatcher = dispatchers[ObjectIdentifier(request.loop)],
-            request.header("upgrade")?.asciiLowercased != "websocket"
+            !request.header("upgrade", is: "websocket")
         else { return send(.notFound) }
         if let refusal = limit?.refusal(request, now: start) { return send(refusal) }
         let preflight = crossOrigin?.preflight(method: request.method, origin: origin) {
             request.header("access-control-request-method")
         }
         if let preflight { return send(preflight) }
-        let rawQuery = Array(request.rawQuery)
         let accepted = GatewayRequest(
-            method: request.method, path: request.path, query: QueryString(rawQuery), rawQuery: rawQuery,
+            method: request.method, path: request.path, rawQuery: Array(request.rawQuery),
             scheme: request.isTLS ? "https" : "http", host: request.header("host"),
             client: request.remoteAddress, ifNoneMatch: request.header("if-none-match"), body: request.body,
             start: start)

@@ -30,8 +30,20 @@ struct LoopbackGuard: Sendable {
     }
 
     private func isKnown(_ authority: String) -> Bool {
+        if Self.isUsual(authority) { return true }
         let name = Self.withoutPort(authority.lowercased())
         return Self.isLoopback(name) || names.contains(name) || names.contains(authority.lowercased())
+    }
+
+    /// Whether it is what nearly every client sends, with any port: found without making texts.
+    private static func isUsual(_ authority: String) -> Bool {
+        var bytes = authority.utf8[...]
+        guard let name = ["127.0.0.1", "localhost"].first(where: { bytes.starts(with: $0.utf8) }) else {
+            return false
+        }
+        bytes = bytes.dropFirst(name.utf8.count)
+        guard let colon = bytes.popFirst() else { return true }
+        return colon == UInt8(ascii: ":") && bytes.allSatisfy { (0x30...0x39).contains($0) }
     }
 
     private static func authority(ofOrigin origin: String) -> String {

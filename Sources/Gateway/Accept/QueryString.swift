@@ -7,18 +7,21 @@ struct QueryString: Sendable {
 
     /// The decoded value of a parameter; nil when it is absent, empty when it has no value.
     func last(_ name: StaticString) -> String? {
-        var found: Range<Int>?
-        var start = 0
-        while start < bytes.count {
-            var end = start
-            var equals = -1
-            while end < bytes.count, bytes[end] != UInt8(ascii: "&") {
-                if equals < 0, bytes[end] == UInt8(ascii: "=") { equals = end }
-                end += 1
+        let found = unsafe bytes.withUnsafeBufferPointer { bytes in
+            var found: Range<Int>?
+            var start = 0
+            while start < bytes.count {
+                var end = start
+                var equals = -1
+                while end < bytes.count, unsafe bytes[end] != UInt8(ascii: "&") {
+                    if equals < 0, unsafe bytes[end] == UInt8(ascii: "=") { equals = end }
+                    end += 1
+                }
+                let nameEnd = equals < 0 ? end : equals
+                if matches(start..<nameEnd, name) { found = min(nameEnd + 1, end)..<end }
+                start = end + 1
             }
-            let nameEnd = equals < 0 ? end : equals
-            if matches(start..<nameEnd, name) { found = min(nameEnd + 1, end)..<end }
-            start = end + 1
+            return found
         }
         return found.map(decoded)
     }

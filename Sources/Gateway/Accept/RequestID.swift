@@ -5,7 +5,7 @@ internal import Transport
 struct RequestIDs: Sendable {
     /// The longest that is taken from a client.
     static let longest = 64
-    static let header = "x-request-id"
+    static let header: StaticString = "x-request-id"
     private static let last = Atomic<UInt64>(0)
 
     private let prefix: String

@@ -71,9 +71,8 @@ extension Dispatcher {
     func changeCredentials(
         _ request: GatewayRequest, _ endpoint: Endpoint, _ reply: @escaping @Sendable (GatewayReply) -> Void
     ) {
-        var request = request
         // A URL is repeated in `debug`, and somebody may have written a secret into it.
-        request.rawQuery = []
+        let request = request.hidingQuery()
         let body = try? JSONValue(parsing: request.body)
         let wantsDebug = request.wantsDebug || body?["debug"]?.meansTrue == true
         let postBody = wantsDebug && request.method == "POST" ? CredentialRequest.shown(body) : nil
@@ -84,10 +83,9 @@ extension Dispatcher {
         }
         do throws(CredentialProblem) {
             let change = try CredentialRequest(request, endpoint, body: body)
-            let asked = request
             Task {
                 let members = await administration.carryOut(change)
-                finish(asked, endpoint, RequestOutcome(members), members, postBody: postBody, reply)
+                finish(request, endpoint, RequestOutcome(members), members, postBody: postBody, reply)
             }
         } catch {
             let members = Envelope.error(error.id, endpoint.event, error.message)

@@ -79,7 +79,7 @@ extension Dispatcher {
             bytes.append(raw: "],\"problems\":")
             bytes.append(contentsOf: JSONFragment(problems).bytes)
             bytes.append(UInt8(ascii: "}"))
-            reply(GatewayReply(body: bytes, headers: [HTTPHeader("cache-control", "no-store")]))
+            reply(GatewayReply(body: bytes[...], headers: [HTTPHeader("cache-control", "no-store")]))
         }
     }
 

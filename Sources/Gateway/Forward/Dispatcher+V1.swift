@@ -76,7 +76,7 @@ extension Dispatcher {
     }
 
     func json(_ fragment: JSONFragment, status: Int = 200, _ headers: [HTTPHeader] = []) -> GatewayReply {
-        GatewayReply(status: status, body: fragment.bytes, headers: headers)
+        GatewayReply(status: status, body: fragment.bytes[...], headers: headers)
     }
 
     private func rejectV1(_ problem: Problem, _ reply: V1Reply) {
@@ -171,7 +171,7 @@ struct ServedBook {
     /// Weak, because the age in the body goes on without a change of the book.
     var tag: String? { mark.map { "W/\"\($0.updateID)-\($0.coveredLevels)\"" } }
 
-    var bytes: [UInt8] {
+    var bytes: ArraySlice<UInt8> {
         var extra = [("worker", JSONFragment(worker))]
         if let failover { extra.append(("failover", JSONFragment(failover))) }
         return Envelope.splice(extra, into: json)

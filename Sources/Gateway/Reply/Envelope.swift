@@ -16,13 +16,15 @@ enum Envelope {
     }
 
     /// Keys sorted, which is what the peer's services do where they build an envelope.
-    static func render(_ members: [(String, JSONFragment)]) -> [UInt8] {
-        JSONFragment(members.sorted { $0.0 < $1.0 }).bytes
+    static func render(_ members: [(String, JSONFragment)]) -> ArraySlice<UInt8> {
+        JSONFragment(members.sorted { $0.0 < $1.0 }).bytes[...]
     }
 
     /// Puts members before the last brace of a complete object that came from a worker.
-    static func splice(_ members: [(String, JSONFragment)], into object: ArraySlice<UInt8>) -> [UInt8] {
-        guard !members.isEmpty else { return Array(object) }
+    static func splice(
+        _ members: [(String, JSONFragment)], into object: ArraySlice<UInt8>
+    ) -> ArraySlice<UInt8> {
+        guard !members.isEmpty else { return object }
         var bytes = Array(object.dropLast())
         for member in members {
             if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
@@ -31,7 +33,7 @@ enum Envelope {
             bytes.append(contentsOf: member.1.bytes)
         }
         bytes.append(UInt8(ascii: "}"))
-        return bytes
+        return bytes[...]
     }
 }
 

@@ -102,7 +102,7 @@ struct Problem: Error, Sendable, Equatable {
         // What is wrong with a request is told with what was sent, which belongs in no log.
         let reason = outcome.isTrouble ? detail : ""
         return GatewayReply(
-            status: status, body: fragment().bytes, contentType: "application/problem+json", headers: headers,
-            outcome: outcome, reason: reason)
+            status: status, body: fragment().bytes[...], contentType: "application/problem+json",
+            headers: headers, outcome: outcome, reason: reason)
     }
 }

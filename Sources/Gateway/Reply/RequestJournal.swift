@@ -37,7 +37,7 @@ struct RequestJournal: Sendable {
         let fields: KeyValuePairs<String, String> = [
             "request_id": id, "client": request.remoteAddress, "method": request.method,
             "path": String(request.path.prefix(200)), "status": "\(answer.status)",
-            "outcome": answer.outcome.rawValue, "bytes": "\(answer.body.count)",
+            "outcome": answer.outcome.label, "bytes": "\(answer.body.count)",
             "milliseconds": "\(milliseconds)", "reason": String(reason.prefix(1000)),
         ]
         if isTrouble {

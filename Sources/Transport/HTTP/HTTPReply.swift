@@ -41,12 +41,17 @@ package final class HTTPReply: Sendable {
 
     /// The whole answer.
     package func send(status: Int, headers: [HTTPHeader] = [], body: [UInt8]) {
+        send(status: status, headers: headers, body: body[...])
+    }
+
+    /// The whole answer.
+    package func send(status: Int, headers: [HTTPHeader] = [], body: ArraySlice<UInt8>) {
         isSettled.store(true, ordering: .releasing)
         onLoop { $0.answer($1, status: status, headers: headers, body: body) }
     }
 
     /// A whole JSON answer: the usual case, with no header list to walk.
-    package func sendJSON(status: Int = 200, _ body: [UInt8]) {
+    package func sendJSON(status: Int = 200, _ body: ArraySlice<UInt8>) {
         send(status: status, headers: Self.jsonType, body: body)
     }
     private static let jsonType = [HTTPHeader("content-type", "application/json")]

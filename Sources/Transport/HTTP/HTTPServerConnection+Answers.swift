@@ -6,27 +6,28 @@ extension HTTPServerConnection {
         return answer
     }
 
-    func answer(_ number: Int, status: Int, headers: [HTTPHeader], body: [UInt8]) {
+    func answer(_ number: Int, status: Int, headers: [HTTPHeader], body: ArraySlice<UInt8>) {
         guard let answer = current(number), !answer.hasBegun else { return }
         let (status, headers, body) = affordable(status, headers, body)
-        var bytes = Self.head(
-            status: status, headers: headers, keepsAlive: answer.keepsAlive, extra: 160 + body.count)
-        // These have no body, and a length would be read as that of the answer to a plain GET.
-        if HTTPStatus.hasBody(status) {
-            bytes.append(contentsOf: "content-length: ".utf8)
-            Self.append(body.count, to: &bytes)
+        channel?.writeNow { bytes in
+            Self.appendHead(status: status, headers: headers, keepsAlive: answer.keepsAlive, to: &bytes)
+            // These have no body, and a length would be read as that of the answer to a plain GET.
+            if HTTPStatus.hasBody(status) {
+                bytes.append(contentsOf: "content-length: ".utf8)
+                Self.append(body.count, to: &bytes)
+                bytes.append(contentsOf: "\r\n".utf8)
+            }
             bytes.append(contentsOf: "\r\n".utf8)
+            if HTTPStatus.hasBody(status), !answer.isHead { bytes.append(contentsOf: body) }
         }
-        bytes.append(contentsOf: "\r\n".utf8)
-        if HTTPStatus.hasBody(status), !answer.isHead { bytes.append(contentsOf: body) }
-        channel?.writeNow(bytes)
         account()
         finish(answer)
     }
 
     func begin(_ number: Int, status: Int, headers: [HTTPHeader]) {
         guard var answer = current(number), !answer.hasBegun else { return }
-        var bytes = Self.head(status: status, headers: headers, keepsAlive: answer.keepsAlive, extra: 64)
+        var bytes: [UInt8] = []
+        Self.appendHead(status: status, headers: headers, keepsAlive: answer.keepsAlive, to: &bytes)
         bytes.append(contentsOf: "transfer-encoding: chunked\r\n\r\n".utf8)
         answer.hasBegun = true
         phase = .answering(answer)
@@ -87,9 +88,9 @@ extension HTTPServerConnection {
         if waiting > 0 { readOn() }
     }
 
-    private static func head(status: Int, headers: [HTTPHeader], keepsAlive: Bool, extra: Int) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(extra)
+    private static func appendHead(
+        status: Int, headers: [HTTPHeader], keepsAlive: Bool, to bytes: inout [UInt8]
+    ) {
         bytes.append(
             contentsOf: status == 200
                 ? "HTTP/1.1 200 OK\r\n".utf8 : "HTTP/1.1 \(status) \(HTTPStatus.reason(status))\r\n".utf8)
@@ -100,7 +101,6 @@ extension HTTPServerConnection {
             bytes.append(contentsOf: "\r\n".utf8)
         }
         if !keepsAlive { bytes.append(contentsOf: "connection: close\r\n".utf8) }
-        return bytes
     }
 
     private static func append(_ number: Int, to bytes: inout [UInt8]) {

@@ -13,7 +13,7 @@ extension HTTPServerConnection {
         phase = .answering(
             Answer(number: requests, keepsAlive: false, isHead: false, lingers: limit != .slowSender))
         let (type, body) = refusal(status, words)
-        answer(requests, status: status, headers: [HTTPHeader("content-type", type)], body: body)
+        answer(requests, status: status, headers: [HTTPHeader("content-type", type)], body: body[...])
         drop()
     }
 
@@ -84,13 +84,13 @@ extension HTTPServerConnection {
 
     /// The answer, or where it is large and too much waits for slow readers already, one that says so.
     func affordable(
-        _ status: Int, _ headers: [HTTPHeader], _ body: [UInt8]
-    ) -> (status: Int, headers: [HTTPHeader], body: [UInt8]) {
+        _ status: Int, _ headers: [HTTPHeader], _ body: ArraySlice<UInt8>
+    ) -> (status: Int, headers: [HTTPHeader], body: ArraySlice<UInt8>) {
         guard body.count > Self.smallHold,
             server.heldBytes + body.count > server.configuration.maximumHeldBytes
         else { return (status, headers, body) }
         server.refusals.add(.memory, client: remoteAddress)
         let (type, words) = refusal(503, "too much waits for slow clients; try again")
-        return (503, [HTTPHeader("content-type", type), HTTPHeader("retry-after", "1")], words)
+        return (503, [HTTPHeader("content-type", type), HTTPHeader("retry-after", "1")], words[...])
     }
 }

@@ -175,7 +175,7 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
             refuse(413, .bodySize, "the body is larger than \(server.configuration.maximumBodyBytes) bytes")
             return false
         }
-        if request.header("expect")?.lowercased() == "100-continue" {
+        if request.header("expect", is: "100-continue") {
             channel?.writeNow(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
         }
         if length == 0 { handle(request) } else { phase = .body(request, length: length) }
@@ -211,13 +211,14 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
 
     private func handle(_ request: HTTPServerRequest) {
         requests += 1
-        let asked = request.header("connection")?.lowercased()
-        let keepsAlive = request.isHTTP10 ? asked == "keep-alive" : asked != "close"
+        let keepsAlive =
+            request.isHTTP10
+            ? request.header("connection", is: "keep-alive") : !request.header("connection", is: "close")
         phase = .answering(
             Answer(
                 number: requests, keepsAlive: keepsAlive && !server.closesAfterAnswers,
                 isHead: request.isMethod("HEAD")))
-        if request.header("upgrade")?.lowercased() == "websocket",
+        if request.header("upgrade", is: "websocket"),
             let acceptor = server.acceptor(for: request.path)
         {
             upgrade(request, acceptor)
@@ -233,7 +234,8 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         guard let channel, let key = request.header("sec-websocket-key"),
             let delegate = acceptor.accept(request)
         else {
-            answer(requests, status: 400, headers: [], body: Array("this WebSocket is not accepted\n".utf8))
+            answer(
+                requests, status: 400, headers: [], body: Array("this WebSocket is not accepted\n".utf8)[...])
             return
         }
         phase = .closed

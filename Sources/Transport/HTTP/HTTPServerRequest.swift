@@ -5,6 +5,8 @@ package struct HTTPServerRequest: Sendable {
     let methodEnd: Int
     let targetRange: Range<Int>
     let headersStart: Int
+    /// A bit for each name that a header may have: most that are asked for are not there, which this tells at once.
+    private let names: UInt64
     package internal(set) var body: [UInt8] = []
     /// The loop that the connection lives on.
     package let loop: EventLoop
@@ -37,24 +39,59 @@ package struct HTTPServerRequest: Sendable {
     }
 
     /// The value of the first header with this name (any case), trimmed; `nil` without one.
-    package func header(_ name: String) -> String? {
-        valueRange(of: Array(name.utf8)).map { String(decoding: head[$0], as: UTF8.self) }
+    ///
+    /// `name` is in lower case.
+    package func header(_ name: StaticString) -> String? {
+        guard names & Self.bit(name) != 0 else { return nil }
+        var found: Range<Int>?
+        forEachHeader { nameRange, value in
+            guard isText(nameRange, name) else { return true }
+            found = value
+            return false
+        }
+        return found.map { String(decoding: head[$0], as: UTF8.self) }
+    }
+
+    /// Whether the first header with this name has this value, in any case; both are given in lower case.
+    package func header(_ name: StaticString, is value: StaticString) -> Bool {
+        guard names & Self.bit(name) != 0 else { return false }
+        var isEqual = false
+        forEachHeader { nameRange, range in
+            guard isText(nameRange, name) else { return true }
+            isEqual = isText(range, value)
+            return false
+        }
+        return isEqual
     }
 
     /// Whether the header stands there exactly once.
     func has(one name: StaticString) -> Bool {
         var count = 0
         forEachHeader { nameRange, _ in
-            guard nameRange.count == name.utf8CodeUnitCount else { return true }
-            let isEqual = name.withUTF8Buffer { wanted in
-                nameRange.indices.allSatisfy {
-                    unsafe Self.lower(head[$0]) == wanted[$0 - nameRange.lowerBound]
-                }
-            }
-            if isEqual { count += 1 }
+            if isText(nameRange, name) { count += 1 }
             return true
         }
         return count == 1
+    }
+
+    /// Whether the head has this text there, in any case; `text` is in lower case.
+    private func isText(_ range: Range<Int>, _ text: StaticString) -> Bool {
+        guard range.count == text.utf8CodeUnitCount else { return false }
+        return text.withUTF8Buffer { wanted in
+            unsafe head.withUnsafeBufferPointer { head in
+                range.allSatisfy {
+                    unsafe Self.lower(head[$0]) == wanted[$0 - range.lowerBound]
+                }
+            }
+        }
+    }
+
+    private static func bit(_ name: StaticString) -> UInt64 {
+        unsafe bit(first: name.utf8Start.pointee, count: name.utf8CodeUnitCount)
+    }
+
+    private static func bit(first: UInt8, count: Int) -> UInt64 {
+        1 << ((UInt64(lower(first)) &+ UInt64(truncatingIfNeeded: count) &* 5) & 63)
     }
 
     /// Names and values of all headers, in order.
@@ -70,33 +107,26 @@ package struct HTTPServerRequest: Sendable {
         return found
     }
 
-    private func valueRange(of name: [UInt8]) -> Range<Int>? {
-        var found: Range<Int>?
-        forEachHeader { nameRange, value in
-            guard nameRange.count == name.count else { return true }
-            for (offset, wanted) in name.enumerated()
-            where Self.lower(head[nameRange.lowerBound + offset]) != Self.lower(wanted) { return true }
-            found = value
-            return false
-        }
-        return found
-    }
-
     /// Calls `body` with the ranges of each name and trimmed value until it returns false.
     private func forEachHeader(_ body: (Range<Int>, Range<Int>) -> Bool) {
-        var start = headersStart
-        while start < head.count {
-            var end = start
-            while end < head.count && head[end] != 0x0A { end += 1 }
-            var last = end
-            if last > start && head[last - 1] == 0x0D { last -= 1 }
-            if let colon = head[start..<last].firstIndex(of: UInt8(ascii: ":")) {
-                var from = colon + 1
-                while from < last && (head[from] == 0x20 || head[from] == 0x09) { from += 1 }
-                while last > from && (head[last - 1] == 0x20 || head[last - 1] == 0x09) { last -= 1 }
-                if !body(start..<colon, from..<last) { return }
+        unsafe head.withUnsafeBufferPointer { head in
+            var start = headersStart
+            while start < head.count {
+                var end = start
+                var colon = -1
+                while end < head.count, unsafe head[end] != 0x0A {
+                    if colon < 0, unsafe head[end] == UInt8(ascii: ":") { colon = end }
+                    end += 1
+                }
+                if colon >= 0 {
+                    var from = colon + 1
+                    while from < end, unsafe head[from] == 0x20 || head[from] == 0x09 { from += 1 }
+                    var last = end
+                    while last > from, unsafe head[last - 1] <= 0x20 { last -= 1 }
+                    if !body(start..<colon, from..<last) { return }
+                }
+                start = end + 1
             }
-            start = end + 1
         }
     }
 
@@ -117,9 +147,9 @@ extension HTTPServerRequest {
         }
         let lineLast = lineEnd > 0 && head[lineEnd - 1] == 0x0D ? lineEnd - 1 : lineEnd
         let isClean = head[..<lineLast].allSatisfy { $0 >= 0x20 && $0 != 0x7F }
-        guard isClean, head[..<first].allSatisfy(Self.isToken), Self.areHeaders(head[lineEnd...]) else {
-            return nil
-        }
+        guard isClean, head[..<first].allSatisfy(Self.isToken), let names = Self.names(in: head[lineEnd...])
+        else { return nil }
+        self.names = names
         self.head = head
         methodEnd = first
         targetRange = (first + 1)..<second
@@ -132,10 +162,11 @@ extension HTTPServerRequest {
     /// Bytes of which methods and header names are made.
     private static func isToken(_ byte: UInt8) -> Bool { byte > 0x20 && byte < 0x7F && byte != 0x3A }
 
-    /// Whether each line (after the one that ends where this begins) is a name, a colon and a value without control
-    /// characters: a lone CR ends a line for some readers, and NUL the text.
-    private static func areHeaders(_ lines: ArraySlice<UInt8>) -> Bool {
+    /// The bits of all names, if each line (after the one that ends where this begins) is a name, a colon and a value
+    /// without control characters: a lone CR ends a line for some readers, and NUL the text.
+    private static func names(in lines: ArraySlice<UInt8>) -> UInt64? {
         unsafe lines.withUnsafeBufferPointer { bytes in
+            var names: UInt64 = 0
             var index = 1
             while index < bytes.count {
                 if unsafe bytes[index] == 0x0D || bytes[index] == 0x0A {  // the empty line
@@ -144,16 +175,17 @@ extension HTTPServerRequest {
                 }
                 let start = index
                 while index < bytes.count, unsafe isToken(bytes[index]) { index += 1 }
-                guard index > start, index < bytes.count, unsafe bytes[index] == 0x3A else { return false }
+                guard index > start, index < bytes.count, unsafe bytes[index] == 0x3A else { return nil }
+                names |= unsafe bit(first: bytes[start], count: index - start)
                 while index < bytes.count, unsafe bytes[index] != 0x0A {
                     let byte = unsafe bytes[index]
                     index += 1
                     guard byte < 0x20, byte != 0x09 else { continue }
-                    guard byte == 0x0D, index < bytes.count, unsafe bytes[index] == 0x0A else { return false }
+                    guard byte == 0x0D, index < bytes.count, unsafe bytes[index] == 0x0A else { return nil }
                 }
                 index += 1
             }
-            return true
+            return names
         }
     }
 

@@ -14,22 +14,21 @@ enum LinkFrame {
 
     static let headerCount = 13
     static let maximumPayload = 8 << 20
-    /// A batch is sent before it grows beyond this.
-    static let batchCount = 256 << 10
+    /// A batch is sent when it has grown to this: what the socket takes in one call, so that the peer begins while we go on.
+    static let batchCount = 32 << 10
 
     /// Appends a frame whose payload `body` appends.
     static func append(
         kind: UInt8, id: UInt64, to bytes: inout [UInt8], writing body: (inout [UInt8]) -> Void
     ) {
         let start = bytes.count
-        for _ in 0..<4 { bytes.append(0) }
-        bytes.append(kind)
-        for shift in stride(from: UInt64(0), to: 64, by: 8) {
-            bytes.append(UInt8(truncatingIfNeeded: id >> shift))
-        }
+        bytes.append(contentsOf: repeatElement(kind, count: headerCount))
         body(&bytes)
-        let length = bytes.count - start - 4
-        for index in 0..<4 { bytes[start + index] = UInt8(truncatingIfNeeded: length >> (8 * index)) }
+        let length = UInt32(bytes.count - start - 4)
+        unsafe bytes.withUnsafeMutableBytes { bytes in
+            unsafe bytes.storeBytes(of: length.littleEndian, toByteOffset: start, as: UInt32.self)
+            unsafe bytes.storeBytes(of: id.littleEndian, toByteOffset: start + 5, as: UInt64.self)
+        }
     }
 
     static func append(kind: UInt8, id: UInt64, to bytes: inout [UInt8], _ payload: [UInt8]) {

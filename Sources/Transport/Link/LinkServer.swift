@@ -193,12 +193,12 @@ final class LinkServerSession: WebSocketDelegate, @unchecked Sendable {
     }
 }
 
-/// Gathers frames during a turn of the loop and sends them as one message.
+/// Gathers frames during a turn of the loop and sends them as one message, with room for its header before them.
 // Safe because: used on its loop's thread only, which debug builds check.
 final class LinkOutput: @unchecked Sendable {
     private let loop: EventLoop
     var socket: WebSocket?
-    private var batch: [UInt8] = []
+    private var batch = LinkOutput.empty()
     private var isFlushComing = false
     /// Which batch the next frame will be in.
     private(set) var batchNumber: UInt64 = 0
@@ -206,6 +206,13 @@ final class LinkOutput: @unchecked Sendable {
     private static let maximumBacklog = 64 << 20
 
     init(loop: EventLoop) { self.loop = loop }
+
+    private static func empty(capacity: Int = 0) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(max(capacity, 1 << 10))
+        bytes.append(contentsOf: repeatElement(0, count: WebSocketFrame.room))
+        return bytes
+    }
 
     func append(kind: UInt8, id: UInt64, writing body: (inout [UInt8]) -> Void) {
         loop.assertOnLoop()
@@ -219,17 +226,16 @@ final class LinkOutput: @unchecked Sendable {
 
     func flush() {
         isFlushComing = false
-        guard let socket, !batch.isEmpty else { return }
+        guard let socket, batch.count > WebSocketFrame.room else { return }
         batchNumber &+= 1
-        let message = batch
-        batch = []
-        batch.reserveCapacity(min(message.count, 16 << 10))
-        socket.send(binary: message)
+        var message = Self.empty(capacity: min(batch.count, LinkFrame.batchCount))
+        swap(&message, &batch)
+        socket.sendNow(binaryAfterRoom: message)
         if socket.backlogBytes > Self.maximumBacklog { socket.abort("the peer does not read") }
     }
 
     func reset() {
         socket = nil
-        batch = []
+        batch = Self.empty()
     }
 }

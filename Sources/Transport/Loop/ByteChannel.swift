@@ -142,10 +142,38 @@ extension ByteChannelHandler {
     }
 
     /// Adds to the output and sends at once what the socket takes.
-    func writeNow(_ bytes: [UInt8]) {
+    func writeNow(_ bytes: [UInt8]) { writeNow { $0.append(contentsOf: bytes) } }
+
+    /// Lets `body` append to the output, and sends at once what the socket takes.
+    func writeNow(appending body: (inout [UInt8]) -> Void) {
         loop.assertOnLoop()
         guard unsafe wsi != nil, !closesAfterOutput else { return }
-        output.append(contentsOf: tls?.encrypt(bytes) ?? bytes)
+        if let tls {
+            var clear: [UInt8] = []
+            body(&clear)
+            output.append(contentsOf: tls.encrypt(clear))
+        } else {
+            body(&output)
+        }
+        sendNow()
+    }
+
+    /// Takes over `bytes` without its first `start`, in place of a copy where nothing else waits, and sends at once.
+    func writeNow(owned bytes: consuming [UInt8], from start: Int) {
+        loop.assertOnLoop()
+        guard unsafe wsi != nil, !closesAfterOutput else { return }
+        if let tls {
+            output.append(contentsOf: tls.encrypt(Array(bytes[start...])))
+        } else if output.isEmpty {
+            output = bytes
+            sent = start
+        } else {
+            output.append(contentsOf: bytes[start...])
+        }
+        sendNow()
+    }
+
+    private func sendNow() {
         if flush() || isHeldByLibrary { unsafe lws_callback_on_writable(wsi) }
     }
 
@@ -236,9 +264,11 @@ extension ByteChannelHandler {
         case LWS_CALLBACK_RAW_CONNECTED, LWS_CALLBACK_RAW_ADOPT:
             opened()
         case LWS_CALLBACK_RAW_RX:
-            opened()
-            unsafe received(bytes)
-            handler?.channelReceivedAll()
+            loop.afterWait {
+                opened()
+                unsafe received(bytes)
+                handler?.channelReceivedAll()
+            }
         case LWS_CALLBACK_RAW_WRITEABLE:
             return writeable()
         case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:

@@ -8,7 +8,7 @@ import Telemetry
 /// State of a connection belongs to its loop. C callbacks arrive on the loop's thread and enter actors by
 /// `assumeIsolated`; others reach them with `await` or `execute`.
 // Safe because: the context pointer is written once before the thread starts; libwebsockets is called on that thread only,
-// but for lws_cancel_service, which it allows from any; `timers` is touched on that thread only.
+// but for lws_cancel_service, which it allows from any; `timers` and `isAfterWait` are touched on that thread only.
 @safe package final class EventLoop: SerialExecutor, @unchecked Sendable {
     private struct Inbox {
         var jobs: [Job] = []
@@ -25,6 +25,8 @@ import Telemetry
     let context: OpaquePointer
     private let inbox = Guarded(Inbox())
     private let timers: LoopTimers
+    /// Whether what runs now runs after the wait for sockets, so that jobs are looked at before the next; on the thread only.
+    private var isAfterWait = false
     /// The thread as a number, 0 before it runs; asked for every frame, so not behind the lock.
     private let threadNumber = Atomic<UInt>(0)
 
@@ -111,12 +113,20 @@ import Telemetry
     }
 
     private func add(_ job: Job) {
+        let comesBeforeNextWait = isOnLoop && isAfterWait
         inbox.withLock { inbox in
             guard !inbox.hasStopped else { return }
             inbox.jobs.append(job)
-            // One wake-up is enough for all that wait.
-            if inbox.jobs.count == 1 { unsafe lws_cancel_service(context) }
+            // One wake-up, which is a system call, is enough for all that wait.
+            if inbox.jobs.count == 1, !comesBeforeNextWait { unsafe lws_cancel_service(context) }
         }
+    }
+
+    /// Lets `body` take what a socket has received: libwebsockets delivers that after its wait only, unlike timers and closes.
+    func afterWait(_ body: () -> Void) {
+        isAfterWait = true
+        body()
+        isAfterWait = false
     }
 
     fileprivate func run() {
@@ -128,10 +138,13 @@ import Telemetry
                 inbox.jobs = []
                 return (taken, inbox.isStopping)
             }
+            isAfterWait = true
             for job in jobs { carryOut(job) }
+            isAfterWait = false
             if jobs.isEmpty && isStopping { break }
-            // Sockets get their turn however many jobs come: a job that waits has raised the wake-up, which ends this at once.
-            unsafe lws_service(context, 0)
+            // Sockets get their turn however many jobs come, but are not waited for (-1) while one is left.
+            let isIdle = inbox.withLock { $0.jobs.isEmpty }
+            unsafe lws_service(context, isIdle ? 0 : -1)
         }
         timers.stop()
         let left = inbox.withLock { inbox in

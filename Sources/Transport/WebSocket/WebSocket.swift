@@ -73,6 +73,15 @@ package final class WebSocket: ByteChannelHandler, @unchecked Sendable {
     package func send(binary: [UInt8]) { send(opcode: WebSocketFrame.binary, binary) }
     package func ping(_ payload: [UInt8] = []) { send(opcode: WebSocketFrame.ping, payload) }
 
+    /// Sends at once what follows the first `WebSocketFrame.room` bytes, which make room for the header; on the loop only.
+    func sendNow(binaryAfterRoom bytes: consuming [UInt8]) {
+        loop.assertOnLoop()
+        guard case .open = phase else { return }
+        let start = WebSocketFrame.frame(
+            opcode: WebSocketFrame.binary, isMasked: isClient, inPlace: &bytes)
+        channel?.writeNow(owned: bytes, from: start)
+    }
+
     /// Sends a frame that was built once for many sockets; servers only.
     package func send(_ frame: SharedFrame) {
         onLoop { $0.channel?.write(frame.bytes) }

@@ -42,6 +42,26 @@ enum WebSocketFrame {
         return bytes
     }
 
+    /// The longest header.
+    static let room = 14
+
+    /// Makes what follows the first `room` bytes a whole frame, its header put right before it; returns where that begins.
+    static func frame(opcode: UInt8, isMasked: Bool, inPlace bytes: inout [UInt8]) -> Int {
+        var header: [UInt8] = []
+        header.reserveCapacity(room)
+        appendHeader(opcode: opcode, count: bytes.count - room, isMasked: isMasked, to: &header)
+        if isMasked {
+            let key = UInt32.random(in: .min ... .max)
+            for shift in stride(from: UInt32(24), through: 0, by: -8) {
+                header.append(UInt8(truncatingIfNeeded: key >> shift))
+            }
+            mask(&bytes, from: room, key: key)
+        }
+        let start = room - header.count
+        for (index, byte) in header.enumerated() { bytes[start + index] = byte }
+        return start
+    }
+
     /// Masks or unmasks the bytes from `start` on, eight at a time.
     static func mask(_ bytes: inout [UInt8], from start: Int, key: UInt32) {
         unsafe bytes.withUnsafeMutableBytes { bytes in

@@ -117,7 +117,6 @@ enum BookJSON {
     ) {
         let limit = query.limitCount.map { Int(clamping: $0) }
         let selection = side.select(limit: limit, threshold: query.threshold.quote)
-        bytes.reserveCapacity(bytes.count + 260 + selection.count * 40)
         text(opening, &bytes)
         side.appendJSON(selection, as: .compatible, to: &bytes)
         text(

@@ -83,7 +83,6 @@ enum BothSidesJSON {
         let threshold = query.threshold.quote
         let bids = book.bids.select(limit: limit, threshold: threshold)
         let asks = book.asks.select(limit: limit, threshold: threshold)
-        bytes.reserveCapacity(bytes.count + 360 + (bids.count + asks.count) * 40)
         text("{\"exchange\":", &bytes)
         name(market.exchange, &bytes)
         text(",\"market\":", &bytes)
