@@ -36,6 +36,9 @@ actor Dispatcher {
     var links: [String: any WorkerLink] = [:]
     let ledger: RetryLedger
     private var inFlight: [BookRequest] = []
+    /// When there are more, those that are done are let go, so that no memory is touched that is not in use.
+    private var mostInFlight = Dispatcher.fewInFlight
+    private static let fewInFlight = 64
 
     init(service: GatewayService, on executor: any SerialExecutor) {
         self.service = service
@@ -156,9 +159,8 @@ extension Dispatcher {
         var query = query
         query.exchange = route.cache.exchange
         query.market = route.cache.market
-        let shown = "DepthCache '\(query.market)' for '\(query.exchange)'"
         ask(route, .side(query.encoded()), since: request.start) { [self] outcome, replicas in
-            answer(outcome, replicas, shown, request, endpoint, reply)
+            answer(outcome, replicas, route.cache, request, endpoint, reply)
         }
     }
 
@@ -167,9 +169,9 @@ extension Dispatcher {
         _ route: MarketRoute, _ question: BookQuestion, since start: ContinuousClock.Instant,
         completion: @escaping (BookOutcome, [ReplicaRoute]) -> Void
     ) {
-        let key = MarketKey(exchange: route.cache.exchange, market: route.cache.market)
         let look = { [self] () -> RoutedReplicas? in
-            service.directory.table.routes[key].map { route in
+            let key = MarketKey(exchange: route.cache.exchange, market: route.cache.market)
+            return service.directory.table.routes[key].map { route in
                 RoutedReplicas(replicas: route.replicas, links: route.replicas.map { links[$0.workerUID] })
             }
         }
@@ -180,10 +182,13 @@ extension Dispatcher {
         book.advance(start)
         guard !book.isDone else { return }
         inFlight.append(book)
+        guard inFlight.count > mostInFlight else { return }
+        inFlight.removeAll(where: \.isDone)
+        mostInFlight = max(Self.fewInFlight, 2 * inFlight.count)
     }
 
     private func answer(
-        _ outcome: BookOutcome, _ replicas: [ReplicaRoute], _ shown: String, _ request: GatewayRequest,
+        _ outcome: BookOutcome, _ replicas: [ReplicaRoute], _ cache: CachePicture, _ request: GatewayRequest,
         _ endpoint: Endpoint, _ reply: @Sendable (GatewayReply) -> Void
     ) {
         let event = endpoint.event
@@ -205,10 +210,10 @@ extension Dispatcher {
             reply(
                 GatewayReply(body: Envelope.splice(extra, into: json), outcome: outcome, reason: reason))
         case .behind(let id):
-            let text = "\(shown) stands at update id \(id)"
+            let text = "\(Self.words(cache)) stands at update id \(id)"
             finish(request, endpoint, .outOfSync, Envelope.error(.behind, event, text), reply)
         case .outOfSync(let reason):
-            let message = "\(shown) is out of sync! \(reason)"
+            let message = "\(Self.words(cache)) is out of sync! \(reason)"
             finish(request, endpoint, .outOfSync, Envelope.error(.notSynchronized, event, message), reply)
         case .unreachable(let failures):
             let requests = failures.map { failure -> JSONFragment in
@@ -228,6 +233,10 @@ extension Dispatcher {
             let text = "Invalid parameter \(parameter): \(message)"
             finish(request, endpoint, .badRequest, Envelope.error(.badQueryParameter, event, text), reply)
         }
+    }
+
+    private static func words(_ cache: CachePicture) -> String {
+        "DepthCache '\(cache.market)' for '\(cache.exchange)'"
     }
 
     static func failoverText(_ failures: [ReplicaFailure], _ replicas: [ReplicaRoute]) -> String {
