@@ -11,6 +11,7 @@ package final class MeasuredFeed: Sendable {
     private let loop: FeedLoop
     private let venue: Venue
     private let books: [KeptBook]
+    private let depth: Int
     private let desk: Task<Void, Never>
 
     /// Keeps books of `markets` from where an exchanges file (YAML) says that the exchange is.
@@ -26,6 +27,7 @@ package final class MeasuredFeed: Sendable {
             metrics: metrics)
         let venue = Venue(exchange: exchange, desk: desk, metrics: metrics)
         self.venue = venue
+        self.depth = depth
         let loop = FeedLoop(loop: try EventLoop(name: "feed"), clock: clock, board: ReportBoard())
         self.loop = loop
         books = markets.compactMap { market in
@@ -48,6 +50,8 @@ package final class MeasuredFeed: Sendable {
     package var synchronizedCount: Int {
         books.count { book in book.state.withLock { $0.book.isSynchronized } }
     }
+    /// How many books are known as deep as was asked for.
+    package var deepCount: Int { books.count { $0.reach.map { ($0.shortest ?? .max) >= depth } ?? false } }
     /// Resynchronisations of all books.
     package var restartCount: Int { books.reduce(0) { $0 + $1.report.restarts } }
 

@@ -93,7 +93,7 @@ import Glibc
                 URL(filePath: $0)
             } ?? own
         let seconds = try arguments.integer("seconds", in: 1...3600) ?? 5
-        let rate = try arguments.integer("rate", in: 1...100_000_000) ?? 130_000
+        let rate = try arguments.integer("rate", in: 0...100_000_000) ?? 130_000
         return FeedBenchmark(
             program: arguments.string("simulator")
                 ?? beside.deletingLastPathComponent().path + "/exchange-simulator",
