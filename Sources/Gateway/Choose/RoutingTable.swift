@@ -71,7 +71,9 @@ private final class Rotation: Sendable {
 }
 
 /// A placed copy and, if its Lease is known, the worker that keeps it.
-struct ReplicaRoute: Sendable {
+///
+/// A class, since every query goes through those of its market.
+final class ReplicaRoute: Sendable {
     let workerUID: String
     let workerName: String
     let worker: WorkerPicture?
