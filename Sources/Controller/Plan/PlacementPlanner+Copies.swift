@@ -37,7 +37,7 @@ extension PlacementPlanner {
                 workers[number].worker.map {
                     (number: number, zone: $0.zone, node: $0.node, name: $0.name, uid: $0.uid)
                 }
-            })
+            }, after: field)
         for number in workers.indices where workers[number].worker?.standing == .live {
             field.set(number, load: workers[number].load)
         }

@@ -36,11 +36,19 @@ struct WorkerField: Sendable {
     /// A field of these workers; none may be chosen before `set` says so.
     ///
     /// Sorts them all, so it is for when one comes, goes or changes its place, and not for a changed load or standing.
-    init(_ workers: [(number: Int, zone: String, node: String, name: String, uid: String)]) {
-        let sorted = workers.sorted {
+    /// It begins with the orders of `previous`, since what is nearly sorted is sorted with few comparisons.
+    init(
+        _ workers: [(number: Int, zone: String, node: String, name: String, uid: String)],
+        after previous: WorkerField
+    ) {
+        let places = Dictionary(workers.indices.map { (workers[$0].number, $0) }) { first, _ in first }
+        let new = workers.filter { previous.positions[$0.number] == nil }
+        let sorted = (previous.order.compactMap { places[$0] }.map { workers[$0] } + new).sorted {
             ($0.zone, $0.node, $0.name, $0.uid) < ($1.zone, $1.node, $1.name, $1.uid)
         }
-        let alphabet = sorted.indices.sorted {
+        let place = Dictionary(sorted.indices.map { (sorted[$0].number, $0) }) { first, _ in first }
+        let named = previous.byRank.map { previous.order[$0] } + new.map(\.number)
+        let alphabet = named.compactMap { place[$0] }.sorted {
             (sorted[$0].name, sorted[$0].uid) < (sorted[$1].name, sorted[$1].uid)
         }
         ranks = [Int32](repeating: 0, count: sorted.count)
