@@ -14,7 +14,7 @@ import Testing
         #expect(pace.pause(after: .microseconds(200)) == .milliseconds(10), "and when it is calm again")
     }
 
-    @Test func `only what has changed is looked at`() {
+    @Test func `only what has changed is looked at, and nothing is whole before all kinds were`() throws {
         var pictures = ClusterPictures()
         var looks: [String] = []
         func key(_ name: String) -> ObjectKey { ObjectKey(namespace: "default", name: name) }
@@ -28,6 +28,10 @@ import Testing
         take(["a", "b", "c"])
         take(["b"], gone: ["b"])
         #expect(looks.sorted() == ["a", "b", "b", "c"])
-        #expect(pictures.whole.caches.map(\.name).sorted() == ["a", "c"])
+        pictures.take([], \.replicas) { _ in nil }
+        #expect(pictures.whole == nil, "the workers are not known yet")
+        pictures.take([], \.workers) { _ in nil }
+        let whole = try #require(pictures.whole)
+        #expect(whole.caches.map(\.name).sorted() == ["a", "c"])
     }
 }

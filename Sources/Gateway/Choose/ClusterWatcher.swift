@@ -14,6 +14,8 @@ struct ClusterWatcher: Sendable {
     private let markets: Guarded<MarketDirectory>
     private let health: Health
     private let pictures = Guarded(ClusterPictures())
+    /// Whether the directory has a whole picture: before that, nothing that it lacks is known to be absent.
+    private let hasSynced = Guarded(false)
 
     /// ConfigMap and key of the masked list that the controller publishes.
     private static let credentialsName = ExchangeCredentials.configMapName
@@ -97,9 +99,8 @@ struct ClusterWatcher: Sendable {
         }
     }
 
-    private var hasSynced: Bool { caches.isSynced && replicas.isSynced && leases.isSynced }
-
     private func noteAPIState() {
+        let hasSynced = hasSynced.withLock { $0 }
         let states = [caches.state, replicas.state, leases.state]
         let trouble = states.compactMap(\.problem).first
         directory.setAPIState(ClusterDirectory.APIState(hasSynced: hasSynced, trouble: trouble))
@@ -116,10 +117,10 @@ struct ClusterWatcher: Sendable {
     }
 
     private func publish() async {
-        guard hasSynced else { return }
-        var picture = pictures.withLock { $0.whole }
+        guard var picture = pictures.withLock({ $0.whole }) else { return }
         picture.credentials = credentials[Self.credentialsName].map(Self.credentials) ?? []
         await directory.update(picture)
+        hasSynced.withLock { $0 = true }
         noteAPIState()
     }
 
@@ -133,25 +134,28 @@ struct ClusterWatcher: Sendable {
     }
 }
 
-/// The pictures of all objects by their keys, so that a change costs what it touches.
+/// The pictures of all objects by their keys, so that a change costs what it touches; nil before the first whole list.
 struct ClusterPictures {
-    var caches: [ObjectKey: CachePicture] = [:]
-    var replicas: [ObjectKey: ReplicaPicture] = [:]
-    var workers: [ObjectKey: WorkerPicture] = [:]
-    var pods: [ObjectKey: PodPicture] = [:]
+    var caches: [ObjectKey: CachePicture]?
+    var replicas: [ObjectKey: ReplicaPicture]?
+    var workers: [ObjectKey: WorkerPicture]?
+    var pods: [ObjectKey: PodPicture]?
 
     /// Looks at the objects that have changed; one without a picture is gone.
     mutating func take<Picture>(
-        _ keys: Set<ObjectKey>, _ place: WritableKeyPath<ClusterPictures, [ObjectKey: Picture]>,
+        _ keys: Set<ObjectKey>, _ place: WritableKeyPath<ClusterPictures, [ObjectKey: Picture]?>,
         _ look: (ObjectKey) -> Picture?
     ) {
-        for key in keys { self[keyPath: place][key] = look(key) }
+        if self[keyPath: place] == nil { self[keyPath: place] = [:] }
+        for key in keys { self[keyPath: place]?[key] = look(key) }
     }
 
-    var whole: ClusterPicture {
-        ClusterPicture(
+    /// Nil until caches, replicas and workers were all taken: caches without their workers are no picture of the cluster.
+    var whole: ClusterPicture? {
+        guard let caches, let replicas, let workers else { return nil }
+        return ClusterPicture(
             caches: Array(caches.values), replicas: Array(replicas.values), workers: Array(workers.values),
-            pods: pods.values.sorted { $0.name < $1.name })
+            pods: (pods ?? [:]).values.sorted { $0.name < $1.name })
     }
 }
 
