@@ -65,9 +65,8 @@ import Testing
         #expect(await bench.cluster.status("b") != nil)
     }
 
-    @Test func `a new worker gets copies that are made before the old ones go, and the cache says so`()
-        async throws
-    {
+    /// Caches `a` and `b`, ready on `w1`; `w2` has just come.
+    private func twoCachesOnOneOfTwoWorkers() async -> Bench {
         let bench = Bench()
         for name in ["a", "b"] { await bench.cluster.apply(name, spec(name)) }
         await bench.cluster.setWorker("w1")
@@ -75,6 +74,13 @@ import Testing
         await bench.cluster.report("w1", .synchronized)
         _ = await bench.settle(second: 1)
         await bench.cluster.setWorker("w2")
+        return bench
+    }
+
+    @Test func `a new worker gets copies that are made before the old ones go, and the cache says so`()
+        async throws
+    {
+        let bench = await twoCachesOnOneOfTwoWorkers()
         #expect(await bench.settle(second: 2))
         let new = try #require(await bench.cluster.replicas.values.first { $0.spec.workerName == "w2" })
         let old = try #require(new.metadata.annotations[AnnotationKey.replaces])
@@ -99,13 +105,7 @@ import Testing
     }
 
     @Test func `a cache that was moved can grow back onto the worker that it left`() async throws {
-        let bench = Bench()
-        for name in ["a", "b"] { await bench.cluster.apply(name, spec(name)) }
-        await bench.cluster.setWorker("w1")
-        _ = await bench.settle()
-        await bench.cluster.report("w1", .synchronized)
-        _ = await bench.settle(second: 1)
-        await bench.cluster.setWorker("w2")
+        let bench = await twoCachesOnOneOfTwoWorkers()
         _ = await bench.settle(second: 2)
         await bench.cluster.report("w2", .synchronized)
         #expect(await bench.settle(second: 3))
