@@ -38,7 +38,6 @@ private let small = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
             peer.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
             try await eventually {
                 peer.send([0x61])
-                usleep(1_000)
                 return server.refusals.count(of: .slowSender) == 1
             }
             try await eventually { server.connectionCount == 0 }
