@@ -10,7 +10,15 @@ export FATHOM_KUBECTL
 export FATHOM_RECORDINGS=${FATHOM_RECORDINGS:-$PWD/../shared/data/recordings}
 swift build --build-tests
 # On two busy cores the suites with real sockets and processes are steadier one after the other.
-swift test --skip-build --disable-xctest --no-parallel "$@"
+# What failed is said again at the end, where it is seen.
+results=$(mktemp "${TMPDIR:-/tmp}/fathom-tests.XXXXXX")
+trap 'rm -f "$results"' EXIT
+if ! swift test --skip-build --disable-xctest --no-parallel "$@" 2>&1 | tee "$results"; then
+    printf '\nWhat failed:\n' >&2
+    grep -A3 -E '^✘|Fatal error|error:' "$results" >&2 || tail -5 "$results" >&2
+    exit 1
+fi
+rm -f "$results"
 [ $# -eq 0 ] || exit 0
 
 # The chart, the manifests and the resource definitions, as Helm and Kubernetes' schemas see them.

@@ -11,14 +11,18 @@ import Testing
             "/bin/sh", ["-c", "ulimit \(limits) && exec '\(Repository.program(program))' \(arguments)"])
     }
 
-    @Test func `a server without descriptors pauses, says so once, and goes on later`() async throws {
-        let child = try start("-n 40", "exchange-simulator", "--port 0 --symbols 1 --rate 1")
-        defer { child.send(9) }
+    private func listening(_ child: ChildProcess) async throws -> Int {
         try await TestSupport.eventually("the listening line") {
             child.output.contains("\n") || !child.isRunning
         }
         struct Listening: Decodable { var port: Int }
-        let port = try JSONDecoder().decode(Listening.self, from: Data(child.output.utf8)).port
+        return try JSONDecoder().decode(Listening.self, from: Data(child.output.utf8)).port
+    }
+
+    @Test func `a server without descriptors pauses, says so once, and goes on later`() async throws {
+        let child = try start("-n 40", "exchange-simulator", "--port 0 --symbols 1 --rate 1")
+        defer { child.send(9) }
+        let port = try await listening(child)
         func count(_ words: String) -> Int {
             child.errors.split(separator: words, omittingEmptySubsequences: false).count - 1
         }
@@ -36,6 +40,31 @@ import Testing
         trust.skipsVerification = true
         let request = HTTPClientRequest(url: "https://127.0.0.1:\(port)/binance.com/api/v3/ping", tls: trust)
         #expect(try await HTTPClient().send(request).status == 200)
+    }
+
+    /// The kernel refuses an accept for want of a descriptor even if no connection waits, and then none makes the socket
+    /// readable when there are descriptors again.
+    @Test func `a shortage ends when nobody waits any more`() async throws {
+        let child = try start("-n 40", "exchange-simulator", "--port 0 --symbols 1 --rate 1")
+        defer { child.send(9) }
+        let port = try await listening(child)
+        do {
+            var peers: [Peer] = []
+            // One by one, so that the last descriptor goes to the last who waits.
+            try await TestSupport.eventually("the warning") {
+                let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(child.id)/fd").count
+                peers.append(Peer(try RawPeer(port: port)))
+                try await TestSupport.eventually("the peer's connection") {
+                    let now = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(child.id)/fd")
+                    return now.count > open || child.errors.contains("Cannot accept connections")
+                }
+                return child.errors.contains("Cannot accept connections")
+            }
+            withExtendedLifetime(peers) {}
+        }
+        try await TestSupport.eventually("the end of the shortage") {
+            child.errors.contains("Accepting connections again")
+        }
     }
 
     /// A class, since arrays do not hold what cannot be copied.

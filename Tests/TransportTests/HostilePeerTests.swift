@@ -39,6 +39,7 @@ struct RawPeer: ~Copyable {
             let sent = unsafe rest.withUnsafeBytes {
                 unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
+            if sent < 0, errno == EINTR { continue }
             guard sent > 0 else { return }
             rest = rest.dropFirst(sent)
         }
@@ -52,6 +53,8 @@ struct RawPeer: ~Copyable {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while true {
             let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
+            // A wait with a limit ends when the process was stopped and goes on.
+            if count < 0, errno == EINTR { continue }
             guard count > 0 else { return all }
             all += count
         }
@@ -63,6 +66,8 @@ struct RawPeer: ~Copyable {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while true {
             let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
+            // A wait with a limit ends when the process was stopped and goes on.
+            if count < 0, errno == EINTR { continue }
             guard count > 0 else { break }
             all += buffer[..<count]
             if isEnough(String(decoding: all, as: UTF8.self)) { break }

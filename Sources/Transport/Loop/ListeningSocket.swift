@@ -106,7 +106,10 @@ import Telemetry
         guard let wsi = unsafe wsi, let loop = loops.first else { return }
         unsafe lws_rx_flow_control(wsi, 0)
         loop.schedule(after: delay) { [weak self] in
-            if let self, let wsi = unsafe self.wsi { unsafe lws_rx_flow_control(wsi, 1) }
+            guard let self, let wsi = unsafe self.wsi else { return }
+            unsafe lws_rx_flow_control(wsi, 1)
+            // The kernel also refuses when nobody waits, and then the socket would not become readable and the end not be told.
+            acceptAll()
         }
     }
 }
