@@ -82,8 +82,7 @@ package final class EmbeddedAPIServer: Sendable {
         server.show(in: metrics, listener: "api")
         LoopWatch.watch([loop], metrics)
         port = server.port
-        let shownHost = ["0.0.0.0", "::"].contains(configuration.host) ? "127.0.0.1" : configuration.host
-        url = "https://\(IPAddress.authority(shownHost, port))"
+        url = "https://\(IPAddress.authority(IPAddress.reachable(configuration.host), port))"
         kubeconfig = Credentials.kubeconfigFile(.admin, in: directory)
         try credentials.writeKubeconfigs(in: directory, server: url)
         let facts: JSONValue = ["pid": .from(Int(getpid())), "port": .from(port), "url": .string(url)]

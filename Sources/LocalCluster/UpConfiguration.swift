@@ -37,7 +37,7 @@ package struct UpConfiguration: Sendable {
     }
 
     /// A port of the cluster as it stands in URLs.
-    func authority(_ port: Int) -> String { IPAddress.authority(host, port) }
+    func authority(_ port: Int) -> String { IPAddress.authority(IPAddress.reachable(host), port) }
 }
 
 /// Why the local cluster could not be started or kept; the message is for the person at the terminal.

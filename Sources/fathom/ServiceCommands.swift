@@ -5,6 +5,7 @@ import FoundationEssentials
 import Gateway
 import Glibc
 import Telemetry
+import Transport
 import Worker
 
 /// `--log-level` and `--log-format`, the same for all.
@@ -126,7 +127,8 @@ enum WorkerCommand: Command {
         let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         var configuration = WorkerConfiguration(
             name: identity.name, uid: identity.uid, namespace: identity.namespace, node: identity.node,
-            advertisedAddress: arguments.string("advertise") ?? host, listenAddress: host,
+            advertisedAddress: arguments.string("advertise") ?? IPAddress.reachable(host),
+            listenAddress: host,
             port: arguments.integer("port") ?? 0, loopCount: arguments.integer("threads") ?? cores,
             kubeconfigPath: arguments.string("kubeconfig"), exchangesFile: arguments.string("exchanges"),
             linkKeyFile: arguments.string("link-key-file"),

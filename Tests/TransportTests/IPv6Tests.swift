@@ -92,6 +92,14 @@ private let hasIPv6: Bool = {
         #expect(IPAddress.authority("127.0.0.1", 80) == "127.0.0.1:80")
         #expect(IPAddress.authority("localhost", 80) == "localhost:80")
     }
+
+    @Test(arguments: [
+        ("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("::1", "::1"), ("192.0.2.7", "192.0.2.7"),
+        ("localhost", "localhost"),
+    ])
+    func `who listens everywhere is reached on loopback`(host: String, reached: String) {
+        #expect(IPAddress.reachable(host) == reached)
+    }
 }
 
 private final class Echoing: WebSocketAcceptor {

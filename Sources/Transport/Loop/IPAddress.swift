@@ -43,6 +43,11 @@ package struct IPAddress: Hashable, Sendable {
         host.utf8.contains(UInt8(ascii: ":")) && host.first != "[" ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
+    /// Where programs of the same machine reach who listens on `host`: on loopback, if it is any address.
+    package static func reachable(_ host: String) -> String {
+        ["0.0.0.0", "::"].contains(host) ? "127.0.0.1" : host
+    }
+
     /// One name for each client: an IPv4 address, and for IPv6 the network of 64 bits in which a client may take any.
     package var client: String {
         guard !isIPv4 else { return text }
