@@ -33,6 +33,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CPrefetch"),
+        .systemLibrary(name: "CDigits"),
         system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
         system("CYaml", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
         system("CWebSockets", pkgConfig: "libwebsockets", apt: "libwebsockets-dev"),
@@ -40,7 +41,7 @@ let package = Package(
         system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
 
         library("Telemetry"),
-        library("Books", ["CPrefetch"]),
+        library("Books", ["CPrefetch", "CDigits"]),
         library("YAML", ["CYaml"]),
         library("Arguments", ["YAML"]),
         library("Transport", ["Telemetry", "CCurl", "CWebSockets", "COpenSSL"]),

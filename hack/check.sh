@@ -8,7 +8,7 @@ fail() { printf 'check: %s\n' "$1" >&2; failures=$((failures + 1)); }
 # One line a module: the modules of this package and the system modules that it may import.
 allowed() {
     case $1 in
-        Books) echo "CPrefetch" ;; # one instruction that Swift has no word for
+        Books) echo "CPrefetch CDigits Synchronization" ;; # what Swift has no words for: one instruction, and products of vectors
         Arguments) echo "YAML" ;;
         Telemetry) echo "Glibc Synchronization FoundationEssentials" ;;
         YAML) echo "CYaml" ;;

@@ -12,7 +12,7 @@ root=$PWD
 work=$(mktemp -d "${TMPDIR:-/tmp}/fathom-mutate.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/Sources" "$work/Tests/TestSupport"
-cp -r Sources/Books Sources/CPrefetch "$work/Sources/"
+cp -r Sources/Books Sources/CPrefetch Sources/CDigits "$work/Sources/"
 cp -r Tests/BooksTests "$work/Tests/BooksTests"
 cp Tests/TestSupport/SplitMix64.swift "$work/Tests/TestSupport/"
 cp -r Sources/Books "$work/original"
@@ -31,7 +31,8 @@ let package = Package(
     name: "fathom",
     targets: [
         .systemLibrary(name: "CPrefetch"),
-        .target(name: "Books", dependencies: ["CPrefetch"], swiftSettings: house),
+        .systemLibrary(name: "CDigits"),
+        .target(name: "Books", dependencies: ["CPrefetch", "CDigits"], swiftSettings: house),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
         .testTarget(name: "BooksTests", dependencies: ["Books", "TestSupport"], swiftSettings: house),
     ])

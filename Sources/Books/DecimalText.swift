@@ -1,3 +1,5 @@
+internal import CDigits
+
 /// How a number is written.
 package enum DecimalText: Sendable {
     /// As it was sent: `0.00001010`.
@@ -7,120 +9,113 @@ package enum DecimalText: Sendable {
     /// As the canonical text of a book has it: no trailing zeros, no trailing point.
     case canonical
 
-    /// The most bytes that a number takes: a sign, 20 digits, a point and `.0`.
-    static let longest = 24
+    /// The room that writing a number needs: 20 digits, a point and `.0`, and what sixteen digits are written over.
+    static let room = 40
+    /// The room for the digits of two numbers, and for reading sixteen from any of them on.
+    static let digitsRoom = 48
+    /// Numbers from this one on have more digits than are found at once.
+    private static let limit: UInt64 = 10_000_000_000_000_000
 
     /// Appends the number's text to `bytes`; numbers of a book are never negative.
     package func append(_ number: FixedDecimal, to bytes: inout [UInt8]) {
-        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.longest) { place in
-            guard let start = place.baseAddress else { return }
-            let end = unsafe write(number, at: start)
+        if number.mantissa < 0 { bytes.append(0x2D) }
+        let (mantissa, scale) = (number.mantissa.magnitude, Int(number.scale))
+        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.room + Self.digitsRoom) {
+            guard let start = $0.baseAddress else { return }
+            let end: UnsafeMutablePointer<UInt8>
+            if Self.isShort(mantissa, scale: scale) {
+                let digits = unsafe start + Self.room
+                let significant = unsafe cdigits_write(mantissa, 0, digits)
+                unsafe end = write(digits, significant, scale: scale, sent: scale, at: start)
+            } else {
+                unsafe end = writeLong(mantissa, scale: scale, sent: scale, at: start)
+            }
             unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: end - start))
         }
     }
 
-    /// Writes the number's text to `place`, which has room for `longest` bytes, and returns where the text ends.
+    /// Whether a number's digits are found at once.
+    @inline(__always)
+    static func isShort(_ mantissa: UInt64, scale: Int) -> Bool { mantissa < limit && scale < 16 }
+
+    /// Writes a number of sixteen `digits` to `place`, which has `room`, and returns where the text ends.
+    ///
+    /// `significant` has a bit for each digit that is not zero, from bit 0 on; others may follow after 16. `scale`: how many
+    /// digits are decimals. `sent`: how many decimals it was sent with, at most `scale`. What is after the digits must be
+    /// readable for 16 bytes more: more is copied than counts, so that no length decides which way to go.
     @inline(__always)
     func write(
-        _ number: FixedDecimal, at place: UnsafeMutablePointer<UInt8>
+        _ digits: UnsafePointer<UInt8>, _ significant: UInt32, scale: Int, sent: Int,
+        at place: UnsafeMutablePointer<UInt8>
     ) -> UnsafeMutablePointer<UInt8> {
-        var rest = number.mantissa.magnitude
-        var scale = Int(number.scale)
-        if self != .exact { Self.cutZeros(&rest, &scale, keeping: self == .compatible ? 1 : 0) }
-        var place = unsafe place
-        if number.mantissa < 0 {
-            unsafe place.pointee = 0x2D
-            unsafe place += 1
-        }
         // A number below 1 has a zero before the point.
-        let whole = max(1, Self.digits(of: rest) - scale)
-        var end = unsafe place + whole
-        if scale > 0 {
-            var left = scale
-            unsafe end += 1 + scale
-            var digit = unsafe end
-            while left >= 2 {
-                unsafe digit -= 2
-                unsafe Self.writePair(&rest, at: digit)
-                left -= 2
-            }
-            if left == 1 {
-                unsafe digit -= 1
-                unsafe Self.writeDigit(&rest, at: digit)
-            }
-            unsafe place[whole] = 0x2E
+        let start = min((significant | 0x8000).trailingZeroBitCount, 15 &- scale)
+        unsafe Self.copy(digits + start, to: place)
+        let point = unsafe place + (16 &- scale &- start)
+        var decimals = sent
+        if self != .exact {
+            // What is above the sixteen bits falls off; 16 zeros if no bit is set.
+            let zeros = (significant &<< 16 | 0x8000).leadingZeroBitCount
+            decimals = max(self == .compatible ? 1 : 0, scale &- zeros)
         }
-        var left = whole
-        while left >= 2 {
-            left -= 2
-            unsafe Self.writePair(&rest, at: place + left)
-        }
-        if left == 1 { unsafe Self.writeDigit(&rest, at: place) }
-        if self == .compatible, scale == 0 {
-            unsafe end[0] = 0x2E
-            unsafe end[1] = 0x30
-            unsafe end += 2
-        }
-        return unsafe end
+        if decimals == 0 { return unsafe point }
+        unsafe point.pointee = 0x2E
+        unsafe Self.copy(digits + (16 &- scale), to: point + 1)
+        if scale == 0 { unsafe point[1] = 0x30 }
+        return unsafe point + 1 + decimals
     }
 
-    /// Takes zeros off the end of the decimals, but for `kept` of them.
     @inline(__always)
-    private static func cutZeros(_ rest: inout UInt64, _ scale: inout Int, keeping kept: Int) {
-        while scale >= kept + 4 {
-            let quotient = rest / 10_000
-            guard rest == quotient &* 10_000 else { break }
-            rest = quotient
-            scale -= 4
-        }
-        while scale > kept {
-            let quotient = rest / 10
-            guard rest == quotient &* 10 else { break }
-            rest = quotient
+    private static func copy(_ digits: UnsafePointer<UInt8>, to place: UnsafeMutablePointer<UInt8>) {
+        let sixteen = unsafe UnsafeRawPointer(digits).loadUnaligned(as: SIMD16<UInt8>.self)
+        unsafe UnsafeMutableRawPointer(place).storeBytes(of: sixteen, as: SIMD16<UInt8>.self)
+    }
+
+    /// As `write`, digit by digit, for numbers that are not short; no exchange sends such.
+    @inline(never)
+    func writeLong(
+        _ mantissa: UInt64, scale: Int, sent: Int, at place: UnsafeMutablePointer<UInt8>
+    ) -> UnsafeMutablePointer<UInt8> {
+        var (rest, scale) = (mantissa, scale)
+        let least =
+            switch self {
+            case .exact: sent
+            case .compatible: 1
+            case .canonical: 0
+            }
+        while scale > least, rest.isMultiple(of: 10) {
+            rest /= 10
             scale -= 1
         }
-    }
-
-    /// How many digits the number has; 1 for 0.
-    @inline(__always)
-    private static func digits(of number: UInt64) -> Int {
-        // 1233/4096 is a little more than log10(2), so the guess is right or one too large.
-        let guess = ((64 - number.leadingZeroBitCount) &* 1233) >> 12
-        return guess + (number >= powers[guess] ? 1 : 0)
-    }
-
-    /// 10^0 (0 here, so that 0 has a digit) to 10^19.
-    private static let powers: InlineArray<20, UInt64> = [
-        0, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000,
-        10_000_000_000, 100_000_000_000, 1_000_000_000_000, 10_000_000_000_000, 100_000_000_000_000,
-        1_000_000_000_000_000, 10_000_000_000_000_000, 100_000_000_000_000_000,
-        1_000_000_000_000_000_000, 10_000_000_000_000_000_000,
-    ]
-
-    /// Writes the last two digits and takes them off.
-    @inline(__always)
-    private static func writePair(_ rest: inout UInt64, at place: UnsafeMutablePointer<UInt8>) {
-        let quotient = rest / 100
-        let pair = UInt16(truncatingIfNeeded: rest &- quotient &* 100)
-        let tens = (pair &* 103) >> 10  // pair / 10 for all pairs
-        unsafe place[0] = UInt8(truncatingIfNeeded: tens &+ 0x30)
-        unsafe place[1] = UInt8(truncatingIfNeeded: pair &- tens &* 10 &+ 0x30)
-        rest = quotient
-    }
-
-    @inline(__always)
-    private static func writeDigit(_ rest: inout UInt64, at place: UnsafeMutablePointer<UInt8>) {
-        let quotient = rest / 10
-        unsafe place.pointee = UInt8(truncatingIfNeeded: rest &- quotient &* 10 &+ 0x30)
-        rest = quotient
+        var whole = 1
+        var power: UInt64 = 10
+        var above = rest
+        for _ in 0..<scale { above /= 10 }
+        while above >= power, whole < 19 {
+            whole += 1
+            power *= 10
+        }
+        let end = unsafe place + whole + (scale > 0 ? 1 + scale : 0)
+        var digit = unsafe end
+        for position in 0..<(whole + scale) {
+            if position == scale, scale > 0 {
+                unsafe digit -= 1
+                unsafe digit.pointee = 0x2E
+            }
+            unsafe digit -= 1
+            unsafe digit.pointee = UInt8(truncatingIfNeeded: rest % 10 + 0x30)
+            rest /= 10
+        }
+        guard self == .compatible, scale == 0 else { return unsafe end }
+        unsafe end[0] = 0x2E
+        unsafe end[1] = 0x30
+        return unsafe end + 2
     }
 }
 
 extension [UInt8] {
     /// Appends a whole number as decimal text.
     package mutating func append(number: Int64) {
-        if number < 0 { append(0x2D) }
-        DecimalText.exact.append(
-            FixedDecimal(mantissa: Int64(clamping: number.magnitude), scale: 0), to: &self)
+        DecimalText.exact.append(FixedDecimal(mantissa: number, scale: 0), to: &self)
     }
 }

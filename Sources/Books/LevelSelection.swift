@@ -1,3 +1,5 @@
+internal import CDigits
+
 /// Which levels of a side answer a query, and whether the query could be met inside the coverage.
 package struct LevelSelection: Sendable, Equatable {
     /// The levels are those of ranks 0 up to, not including, this one.
@@ -52,25 +54,25 @@ extension BookSide {
     package func appendJSON(_ selection: LevelSelection, as text: DecimalText, to bytes: inout [UInt8]) {
         bytes.append(0x5B)
         let isText = text != .compatible
-        var isFirst = true
         // The levels are put together on the stack and appended many at once.
-        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.pieceSize) { piece in
+        let room = Self.pieceSize + DecimalText.digitsRoom
+        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: room) { piece in
             guard let start = piece.baseAddress else { return }
+            let digits = unsafe start + Self.pieceSize
+            unsafe digits.initialize(repeating: 0, count: DecimalText.digitsRoom)
+            let full = unsafe digits - Self.longestLevel
             var end = unsafe start
-            forEachLevel(limit: selection.count) { level in
-                if unsafe Self.pieceSize - (end - start) < Self.longestLevel {
+            var slot = ladder.slots
+            for rank in 0..<selection.count {
+                slot = ladder.liveSlot(below: slot)
+                guard slot >= 0 else { break }
+                if unsafe end > full {
                     unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: end - start))
                     unsafe end = start
                 }
-                if isFirst { isFirst = false } else { unsafe Self.put(0x2C, &end) }
+                if rank > 0 { unsafe Self.put(0x2C, &end) }
                 unsafe Self.put(0x5B, &end)
-                if isText { unsafe Self.put(0x22, &end) }
-                unsafe end = text.write(level.price, at: end)
-                if isText { unsafe Self.put(0x22, &end) }
-                unsafe Self.put(0x2C, &end)
-                if isText { unsafe Self.put(0x22, &end) }
-                unsafe end = text.write(level.quantity, at: end)
-                if isText { unsafe Self.put(0x22, &end) }
+                unsafe end = write(level: slot, as: text, isText, at: end, digits)
                 unsafe Self.put(0x5D, &end)
             }
             unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: end - start))
@@ -78,9 +80,38 @@ extension BookSide {
         bytes.append(0x5D)
     }
 
-    private static let pieceSize = 2048
-    /// Two numbers, with brackets, quotes and commas.
-    private static let longestLevel = 2 * DecimalText.longest + 8
+    /// Writes price and quantity of the level in `slot`; hot.
+    @inline(__always)
+    private func write(
+        level slot: Int, as text: DecimalText, _ isText: Bool, at place: UnsafeMutablePointer<UInt8>,
+        _ digits: UnsafeMutablePointer<UInt8>
+    ) -> UnsafeMutablePointer<UInt8> {
+        var end = unsafe place
+        let scales = ladder.scales(at: slot)
+        let (sent, scale) = (Int(scales & 0xFF), Int(scales &>> 8))
+        let (price, quantity) = (ladder.key(at: slot).magnitude, ladder.quantity(at: slot).magnitude)
+        let common = Int(priceScale)
+        let isShort = DecimalText.isShort(price, scale: common) && DecimalText.isShort(quantity, scale: scale)
+        let significant = isShort ? unsafe cdigits_write(price, quantity, digits) : 0
+        if isText { unsafe Self.put(0x22, &end) }
+        unsafe end =
+            isShort
+            ? text.write(digits, significant, scale: common, sent: sent, at: end)
+            : text.writeLong(price, scale: common, sent: sent, at: end)
+        if isText { unsafe Self.put(0x22, &end) }
+        unsafe Self.put(0x2C, &end)
+        if isText { unsafe Self.put(0x22, &end) }
+        unsafe end =
+            isShort
+            ? text.write(digits + 16, significant &>> 16, scale: scale, sent: scale, at: end)
+            : text.writeLong(quantity, scale: scale, sent: scale, at: end)
+        if isText { unsafe Self.put(0x22, &end) }
+        return unsafe end
+    }
+
+    private static let pieceSize = 4096
+    /// Two numbers, with brackets, quotes and commas, and the room that they need.
+    private static let longestLevel = 2 * DecimalText.room + 8
 
     @inline(__always)
     private static func put(_ byte: UInt8, _ end: inout UnsafeMutablePointer<UInt8>) {

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// The two sides of one market at one update id.
 ///
 /// It knows prices and quantities, and how far it sees; whether it is current is the synchroniser's matter.
@@ -10,6 +12,16 @@ package struct OrderBook: ~Copyable, Sendable {
     package private(set) var eventTime: Int64?
     /// When the last change was received, in milliseconds since 1970.
     package private(set) var receivedTime: Int64 = 0
+
+    /// Names this state of this book: another one follows on every change, and no two books share any.
+    package private(set) var version = OrderBook.firstVersion()
+
+    /// So often may a book change before its versions meet those of the next one: decades, at a thousand times a second.
+    private static let versionsOfABook: UInt64 = 1 << 40
+    private static let made = Atomic<UInt64>(0)
+    private static func firstVersion() -> UInt64 {
+        made.add(1, ordering: .relaxed).newValue &* versionsOfABook
+    }
 
     /// An empty book; `keepsAll` keeps levels beyond the coverage too, as replays need.
     package init(keepsAll: Bool = false) {
@@ -45,6 +57,7 @@ package struct OrderBook: ~Copyable, Sendable {
 
     /// Brings the book to the end of `event`; that it follows on the book is checked by the caller.
     package mutating func apply(_ event: borrowing DepthEvent, receivedTime: Int64) throws(BookError) {
+        version &+= 1
         try bids.apply(event.bids)
         try asks.apply(event.asks)
         lastID = max(lastID, event.last)
@@ -56,6 +69,7 @@ package struct OrderBook: ~Copyable, Sendable {
     package mutating func load(
         _ snapshot: borrowing BookSnapshot, coverage: SnapshotCoverage, receivedTime: Int64
     ) throws(BookError) {
+        version &+= 1
         try bids.load(snapshot.bids, coverage: coverage.ofSide(.bids))
         try asks.load(snapshot.asks, coverage: coverage.ofSide(.asks))
         lastID = snapshot.lastID
@@ -67,6 +81,7 @@ package struct OrderBook: ~Copyable, Sendable {
     ///
     /// False if it stands elsewhere, or if numbers of the two do not fit one scale; the book is exact either way.
     package mutating func merge(_ fresh: inout OrderBook, isAhead: Bool = false) -> Bool {
+        version &+= 1
         guard fresh.lastID == lastID || (isAhead && fresh.lastID > lastID) else { return false }
         do throws(BookError) {
             try bids.merge(&fresh.bids)
@@ -79,6 +94,7 @@ package struct OrderBook: ~Copyable, Sendable {
 
     /// Keeps at most `count` levels a side; what is dropped is no longer covered.
     package mutating func trim(to count: Int) {
+        version &+= 1
         bids.trim(to: count)
         asks.trim(to: count)
     }

@@ -82,15 +82,17 @@ final class Worker: Sendable {
         informer = Informer(
             DepthCacheReplica.self, client: client, namespace: configuration.namespace,
             selector: Selector(labels: [LabelKey.worker: configuration.uid]))
-        let counts = QueryCounts(metrics)
+        let (counts, rendered) = (QueryCounts(metrics), RenderedSides())
         links = LinkServer(
             identity: identity, keys: keys.keys,
             refused: metrics.counter(
                 "fathom_worker_refused_links_total",
                 help: "Links that were refused or ended for what their peer sent."),
             handler: LinkEndpoint(
-                books: BookEndpoint(directory: directory, clock: clock, counts: counts),
-                bothSides: BooksEndpoint(directory: directory, clock: clock, counts: counts),
+                books: BookEndpoint(
+                    directory: directory, clock: clock, counts: counts, rendered: rendered),
+                bothSides: BooksEndpoint(
+                    directory: directory, clock: clock, counts: counts, rendered: rendered),
                 copies: CopyEndpoint(
                     incarnation: incarnation, directory: directory, clock: clock, metrics: metrics
                 ) { book in venues.first { $0.exchange.name == book.venue }?.source.isComing(book) ?? false },

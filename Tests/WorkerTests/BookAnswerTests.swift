@@ -19,7 +19,7 @@ import Testing
         let query = BookQuery(
             exchange: "binance.com", market: "AB", side: .asks, threshold: .quote(mantissa: volume, scale: 0))
         var bytes: [UInt8] = []
-        BookJSON.append(book, query, to: &bytes)
+        BookJSON.append(book, query, RenderedSides(), to: &bytes)
         let answer = String(decoding: bytes, as: UTF8.self)
         #expect(answer.contains("[10000000000.0,"))
         #expect(answer.contains("[10000000001.0,1.0]") == (count == 2))

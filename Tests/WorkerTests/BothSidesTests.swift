@@ -24,7 +24,8 @@ import Testing
         var bytes: [UInt8] = []
         BooksAnswer.begin(1, into: &bytes)
         BothSidesJSON.appendEntry(
-            book, MarketQuery(exchange: "binance.com", market: market), query, wall: 1035, to: &bytes)
+            book, MarketQuery(exchange: "binance.com", market: market), query, RenderedSides(), wall: 1035,
+            to: &bytes)
         guard case .served(let mark, let json)? = try BooksAnswer.entries(decoding: bytes).first else {
             throw LinkPayloadError("expected a book")
         }

@@ -78,7 +78,8 @@ final class Rig: Sendable {
             directory: directory, metrics: metrics, clock: clock, linger: linger,
             announce: announce)
         self.keeper = keeper
-        endpoint = BookEndpoint(directory: directory, clock: clock, counts: QueryCounts(metrics))
+        endpoint = BookEndpoint(
+            directory: directory, clock: clock, counts: QueryCounts(metrics), rendered: RenderedSides())
         self.desk = Task { await desk.run() }
         listener = Task { [board] in
             for await _ in board.signal {

@@ -87,7 +87,7 @@ extension Dispatcher {
         problem.fragment([("exchange", JSONFragment(exchange)), ("market", JSONFragment(market))])
     }
 
-    /// Asks each worker once for all that it is to answer; what fails there gets a query of its own, with failover.
+    /// Asks each worker for all that it is to answer; what fails there gets a query of its own, with failover.
     private func gather(
         _ routes: [MarketRoute], _ query: BooksQuery, since start: ContinuousClock.Instant,
         completion: @escaping ([Result<ServedBook, Problem>]) -> Void
@@ -98,28 +98,28 @@ extension Dispatcher {
             query.markets = [routes[index].query]
             askBook(routes[index], query, since: start) { gathering.take($0, at: index) }
         }
-        var byWorker: [String: [Int]] = [:]
+        var shares = WorkerShares()
         var rest: [Int] = []
         for (index, route) in routes.enumerated() {
-            if let worker = firstChoice(route, at: start) {
-                byWorker[worker.workerUID, default: []].append(index)
+            if let share = firstChoice(route, among: &shares, at: start) {
+                shares.all[share].markets.append(index)
             } else {
                 rest.append(index)
             }
         }
         let most = BooksGathering.marketsPerQuery(limit: Int(query.limit))
-        for (uid, indices) in byWorker {
-            guard let link = links[uid], let name = service.directory.table.workers[uid]?.name else {
-                rest += indices
+        for share in shares.all where !share.markets.isEmpty {
+            guard let link = share.link, let name = service.directory.table.workers[share.uid]?.name else {
+                rest += share.markets
                 continue
             }
-            for first in stride(from: 0, to: indices.count, by: most) {
-                let part = Array(indices[first..<min(first + most, indices.count)])
+            let uid = share.uid
+            for first in stride(from: 0, to: share.markets.count, by: most) {
+                let part = share.markets[first..<min(first + most, share.markets.count)]
                 var query = query
                 query.markets = part.map { routes[$0].query }
                 link.askBooks(query.encoded(), timeout: BookRequest.doubtAfter) { [self] result in
-                    let answered = gathering.take(result, at: part, from: name)
-                    for index in part where !answered.contains(index) {
+                    for index in gathering.take(result, at: part, from: name) {
                         shun(routes[index], on: uid)
                         alone(index)
                     }
@@ -130,17 +130,21 @@ extension Dispatcher {
         gathering.endIfDone()
     }
 
-    /// The copy whose turn it is among those that seem well, and have not just failed if there are such.
-    private func firstChoice(_ route: MarketRoute, at now: ContinuousClock.Instant) -> ReplicaRoute? {
+    /// Whose turn it is among the copies that seem well, and have not just failed if there are such: the number of a share.
+    private func firstChoice(
+        _ route: MarketRoute, among shares: inout WorkerShares, at now: ContinuousClock.Instant
+    ) -> Int? {
         let count = route.replicas.count
         guard count > 0 else { return nil }
         let turn = Int(UInt(bitPattern: route.nextTurn()) % UInt(count))
-        var shunned: ReplicaRoute?
+        var shunned: Int?
         for offset in 0..<count {
             let replica = route.replicas[(turn + offset) % count]
-            guard replica.isRunning, links[replica.workerUID]?.condition == .up else { continue }
-            guard ledger.isShunned(replica, at: now) else { return replica }
-            shunned = shunned ?? replica
+            guard replica.isRunning else { continue }
+            let share = shares.number(of: replica.workerUID) { links[replica.workerUID] }
+            guard shares.all[share].isUp else { continue }
+            guard ledger.isShunned(replica, at: now) else { return share }
+            shunned = shunned ?? share
         }
         return shunned
     }
@@ -149,53 +153,6 @@ extension Dispatcher {
     private func shun(_ route: MarketRoute, on worker: String) {
         guard let replica = route.replicas.first(where: { $0.workerUID == worker }) else { return }
         ledger.shun(replica, at: .now)
-    }
-}
-
-/// The answers for many books as they come in; bound to its loop.
-private final class BooksGathering {
-    /// So many levels of both sides stay well below the largest payload of a link.
-    private static let levelsPerAnswer = 80_000
-    private var results: [Result<ServedBook, Problem>?]
-    private var awaited: Int
-    private var completion: (([Result<ServedBook, Problem>]) -> Void)?
-
-    init(count: Int, completion: @escaping ([Result<ServedBook, Problem>]) -> Void) {
-        results = Array(repeating: nil, count: count)
-        awaited = count
-        self.completion = completion
-    }
-
-    static func marketsPerQuery(limit: Int) -> Int {
-        max(1, min(BooksQuery.mostMarkets, levelsPerAnswer / max(1, 2 * limit)))
-    }
-
-    func take(_ result: Result<ServedBook, Problem>, at index: Int) {
-        guard results[index] == nil else { return }
-        results[index] = result
-        awaited -= 1
-        endIfDone()
-    }
-
-    /// Takes what a worker has served, and returns for which of `indices` it has.
-    func take(_ result: Result<[UInt8], WorkerLinkError>, at indices: [Int], from worker: String) -> Set<Int>
-    {
-        guard case .success(let bytes) = result, let entries = try? BooksAnswer.entries(decoding: bytes),
-            entries.count == indices.count
-        else { return [] }
-        var served: Set<Int> = []
-        for (index, entry) in zip(indices, entries) {
-            guard case .served(let mark, let json) = entry else { continue }
-            served.insert(index)
-            take(.success(ServedBook(json: json, mark: mark, worker: worker)), at: index)
-        }
-        return served
-    }
-
-    func endIfDone() {
-        guard awaited == 0, let completion else { return }
-        self.completion = nil
-        completion(results.compactMap(\.self))
     }
 }
 
@@ -222,7 +179,9 @@ extension MarketRoute {
 extension [UInt8] {
     /// A book and who served it, spliced before its last brace.
     fileprivate mutating func append(_ book: ServedBook) {
-        append(contentsOf: book.json.dropLast())
+        unsafe book.json.withUnsafeBufferPointer {
+            unsafe append(contentsOf: UnsafeBufferPointer(rebasing: $0.dropLast()))
+        }
         append(raw: ",\"worker\":")
         append(json: book.worker)
         if let failover = book.failover {

@@ -94,12 +94,15 @@ final class RetryLedger {
     /// Whether the copy, or copy after copy of its worker, has just failed.
     func isShunned(_ replica: ReplicaRoute, at now: ContinuousClock.Instant) -> Bool {
         if hasFailed(replica, at: now) { return true }
-        guard let row = workers[replica.workerUID], row.failures >= Self.mostInARow else { return false }
+        guard !workers.isEmpty, let row = workers[replica.workerUID], row.failures >= Self.mostInARow else {
+            return false
+        }
         return now - row.last < Self.shunFor
     }
 
     private func hasFailed(_ replica: ReplicaRoute, at now: ContinuousClock.Instant) -> Bool {
-        copies[replica.replica.name].map { now - $0 < Self.shunFor } ?? false
+        guard !copies.isEmpty else { return false }
+        return copies[replica.replica.name].map { now - $0 < Self.shunFor } ?? false
     }
 
     /// Forgets what is over; called from time to time.

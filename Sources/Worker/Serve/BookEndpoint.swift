@@ -8,8 +8,10 @@ final class BookEndpoint: LinkRequestHandler {
     private let directory: BookDirectory
     private let clock: WorkerClock
     private let counts: QueryCounts
+    private let rendered: RenderedSides
 
-    init(directory: BookDirectory, clock: WorkerClock, counts: QueryCounts) {
+    init(directory: BookDirectory, clock: WorkerClock, counts: QueryCounts, rendered: RenderedSides) {
+        self.rendered = rendered
         self.directory = directory
         self.clock = clock
         self.counts = counts
@@ -51,7 +53,7 @@ final class BookEndpoint: LinkRequestHandler {
 
     /// Appends the book's answer; or nothing, and returns why it cannot be believed.
     private func render(_ book: KeptBook, _ query: BookQuery, into bytes: inout [UInt8]) -> String? {
-        book.read(now: clock.now, into: &bytes) { BookJSON.append($0, query, to: &$1) }
+        book.read(now: clock.now, into: &bytes) { BookJSON.append($0, query, rendered, to: &$1) }
     }
 }
 
@@ -83,42 +85,40 @@ extension KeptBook {
     func read(
         now: Duration, into bytes: inout [UInt8], _ body: (borrowing OrderBook, inout [UInt8]) -> Void
     ) -> String? {
-        let (problem, rendered): (String?, [UInt8]) = state.withLock { [bytes = consume bytes] state in
-            var out = bytes
+        state.read { state in
             guard state.trust.isBelievable(now: now) else {
                 let words = state.note.map { "\($0.reason): \($0.message)" }
-                let own = state.book.reason.map(\.rawValue)
-                return (words ?? own ?? Reason.loopStalled.rawValue, out)
+                return words ?? state.book.reason?.rawValue ?? Reason.loopStalled.rawValue
             }
-            let isDone: Void? = state.book.readIfSynchronized { body($0, &out) }
-            if isDone != nil { return (nil, out) }
-            let own = state.book.reason.map(\.rawValue) ?? Reason.awaitingSnapshot.rawValue
-            return (state.note.map { "\($0.reason): \($0.message)" } ?? own, out)
+            let isDone: Void? = state.book.readIfSynchronized { body($0, &bytes) }
+            if isDone != nil { return nil }
+            let own = state.book.reason?.rawValue ?? Reason.awaitingSnapshot.rawValue
+            return state.note.map { "\($0.reason): \($0.message)" } ?? own
         }
-        bytes = rendered
-        return problem
     }
 }
 
 /// The envelope of a served query; keys in the order of the alphabet.
 enum BookJSON {
-    static func append(_ book: borrowing OrderBook, _ query: BookQuery, to bytes: inout [UInt8]) {
+    static func append(
+        _ book: borrowing OrderBook, _ query: BookQuery, _ rendered: RenderedSides, to bytes: inout [UInt8]
+    ) {
         BookAnswer.beginServed(into: &bytes)
         switch query.side {
-        case .asks: append(book.asks, "{\"asks\":", "GET_ASKS", book, query, to: &bytes)
-        case .bids: append(book.bids, "{\"bids\":", "GET_BIDS", book, query, to: &bytes)
+        case .asks: append(book.asks, "{\"asks\":", "GET_ASKS", book, query, rendered, to: &bytes)
+        case .bids: append(book.bids, "{\"bids\":", "GET_BIDS", book, query, rendered, to: &bytes)
         }
     }
 
     private static func append(
         _ side: borrowing Books.BookSide, _ opening: StaticString, _ event: StaticString,
         _ book: borrowing OrderBook,
-        _ query: BookQuery, to bytes: inout [UInt8]
+        _ query: BookQuery, _ rendered: RenderedSides, to bytes: inout [UInt8]
     ) {
         let limit = query.limitCount.map { Int(clamping: $0) }
         let selection = side.select(limit: limit, threshold: query.threshold.quote)
         text(opening, &bytes)
-        side.appendJSON(selection, as: .compatible, to: &bytes)
+        rendered.append(side, selection, of: book.version, as: .compatible, to: &bytes)
         text(
             selection.isComplete
                 ? ",\"complete\":true,\"covered_levels\":" : ",\"complete\":false,\"covered_levels\":", &bytes

@@ -11,8 +11,10 @@ final class BooksEndpoint: LinkRequestHandler {
     private let directory: BookDirectory
     private let clock: WorkerClock
     private let counts: QueryCounts
+    private let rendered: RenderedSides
 
-    init(directory: BookDirectory, clock: WorkerClock, counts: QueryCounts) {
+    init(directory: BookDirectory, clock: WorkerClock, counts: QueryCounts, rendered: RenderedSides) {
+        self.rendered = rendered
         self.directory = directory
         self.clock = clock
         self.counts = counts
@@ -30,12 +32,12 @@ final class BooksEndpoint: LinkRequestHandler {
 
     func answer(_ query: BooksQuery, into bytes: inout [UInt8]) {
         BooksAnswer.begin(query.markets.count, into: &bytes)
-        let wall = WallClock.milliseconds
-        for market in query.markets { append(market, query, wall, into: &bytes) }
+        let (wall, now) = (WallClock.milliseconds, clock.now)
+        for market in query.markets { append(market, query, wall, now, into: &bytes) }
     }
 
     private func append(
-        _ market: MarketQuery, _ query: BooksQuery, _ wall: Int64, into bytes: inout [UInt8]
+        _ market: MarketQuery, _ query: BooksQuery, _ wall: Int64, _ now: Duration, into bytes: inout [UInt8]
     ) {
         // Of several feed speeds the fastest that can be believed answers.
         let books = directory.books(exchange: market.exchange, market: market.market)
@@ -43,12 +45,12 @@ final class BooksEndpoint: LinkRequestHandler {
         var latest: Int64?
         for book in books {
             var behind: Int64?
-            let problem = book.read(now: clock.now, into: &bytes) { book, bytes in
+            let problem = book.read(now: now, into: &bytes) { book, bytes in
                 guard book.lastID >= query.leastID else {
                     behind = book.lastID
                     return
                 }
-                BothSidesJSON.appendEntry(book, market, query, wall: wall, to: &bytes)
+                BothSidesJSON.appendEntry(book, market, query, rendered, wall: wall, to: &bytes)
             }
             if let problem {
                 reason = reason ?? problem
@@ -75,8 +77,8 @@ final class BooksEndpoint: LinkRequestHandler {
 enum BothSidesJSON {
     /// `wall`: now, in milliseconds since 1970.
     static func appendEntry(
-        _ book: borrowing OrderBook, _ market: MarketQuery, _ query: BooksQuery, wall: Int64,
-        to bytes: inout [UInt8]
+        _ book: borrowing OrderBook, _ market: MarketQuery, _ query: BooksQuery, _ rendered: RenderedSides,
+        wall: Int64, to bytes: inout [UInt8]
     ) {
         let start = BooksAnswer.beginServed(into: &bytes)
         let limit = query.limit == 0 ? nil : Int(query.limit)
@@ -96,9 +98,9 @@ enum BothSidesJSON {
         text(",\"age\":", &bytes)
         bytes.append(number: max(0, wall - book.receivedTime))
         text(",\"bids\":", &bytes)
-        book.bids.appendJSON(bids, as: .exact, to: &bytes)
+        rendered.append(book.bids, bids, of: book.version, as: .exact, to: &bytes)
         text(",\"asks\":", &bytes)
-        book.asks.appendJSON(asks, as: .exact, to: &bytes)
+        rendered.append(book.asks, asks, of: book.version, as: .exact, to: &bytes)
         text(",\"coverage\":{\"bids\":", &bytes)
         coverage(book.bids, bids, &bytes)
         text(",\"asks\":", &bytes)
