@@ -112,6 +112,27 @@ struct OrderBookTests {
         }
     }
 
+    @Test func `levels of all lengths and scales are written beside each other as each was sent`() throws {
+        var book = OrderBook()
+        let sent = try [
+            level("3", "0.10"), level("1.5", "2"), level("1.250", "1.0"),
+            level("0.99", "92233720367.12345678"), level("0.5000", "9000000000000000000"),
+        ]
+        try book.apply(DepthEvent(bids: sent), receivedTime: 0)
+        func rendered(_ style: DecimalText) -> String {
+            var bytes: [UInt8] = []
+            book.bids.appendJSON(LevelSelection(count: 5, isComplete: true), as: style, to: &bytes)
+            return text(bytes)
+        }
+        #expect(
+            rendered(.exact)
+                == #"[["3","0.10"],["1.5","2"],["1.250","1.0"],["0.99","92233720367.12345678"],["0.5000","9000000000000000000"]]"#
+        )
+        #expect(
+            rendered(.compatible)
+                == "[[3.0,0.1],[1.5,2.0],[1.25,1.0],[0.99,92233720367.12345678],[0.5,9000000000000000000.0]]")
+    }
+
     @Test func `a threshold excludes the level that crosses it and never the best one`() throws {
         var book = OrderBook()
         let snapshot = try BookSnapshot(
