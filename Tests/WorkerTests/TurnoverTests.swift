@@ -17,19 +17,10 @@ import Testing
     }
 
     /// Waits for the condition and asks all books meanwhile; each query has to be answered.
-    ///
-    /// When the machine holds this whole process up for a second, its loops have to withdraw their books: that is no fault of
-    /// a turnover, and shows here too, as a look that comes far too late. For two seconds after it nothing is counted.
     private func neverDark(_ rig: Rig, until condition: () async throws -> Bool) async throws {
         var unanswered = 0
-        var last = ContinuousClock.now
-        var heldUp = last - .seconds(2)
         try await eventually("the turnover", within: .seconds(60)) {
-            let now = ContinuousClock.now
-            if now - last > .milliseconds(800) { heldUp = now }
-            last = now
-            let dark = markets.count { !rig.isServed($0) }
-            if now - heldUp >= .seconds(2) { unanswered += dark }
+            for market in markets where !rig.isServed(market) { unanswered += 1 }
             return try await condition()
         }
         #expect(unanswered == 0)
