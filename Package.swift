@@ -51,7 +51,9 @@ let package = Package(
             resources: [.embedInCode("Resources")]),
         library("Binance", ["Books", "YAML"]),
         library("Controller", ["Binance", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry"]),
-        library("Worker", ["Binance", "Books", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry"]),
+        library(
+            "Worker",
+            ["Binance", "Books", "CPrefetch", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry"]),
         library("Gateway", ["Binance", "Books", "DepthCacheAPI", "K8sClient", "Transport", "Telemetry"]),
         library("LocalCluster", ["DepthCacheAPI", "K8sClient", "Transport", "Telemetry", "YAML", "CSQLite"]),
 

@@ -17,7 +17,8 @@ allowed() {
         DepthCacheAPI) echo "K8sClient Transport Telemetry YAML Books FoundationEssentials" ;;
         Binance) echo "Books Transport Telemetry YAML FoundationEssentials" ;;
         Controller) echo "Binance DepthCacheAPI K8sClient Transport Telemetry FoundationEssentials Glibc Synchronization" ;;
-        Worker | Gateway) echo "Binance Books DepthCacheAPI K8sClient Transport Telemetry FoundationEssentials Glibc Synchronization" ;;
+        Worker) echo "Binance Books CPrefetch DepthCacheAPI K8sClient Transport Telemetry FoundationEssentials Glibc Synchronization" ;;
+        Gateway) echo "Binance Books DepthCacheAPI K8sClient Transport Telemetry FoundationEssentials Glibc Synchronization" ;;
         LocalCluster) echo "DepthCacheAPI K8sClient Transport Telemetry YAML CSQLite FoundationEssentials Glibc Synchronization Dispatch" ;;
         fathom) echo "Controller Worker Gateway LocalCluster Binance Books Transport Telemetry Arguments FoundationEssentials Glibc Dispatch Synchronization K8sClient DepthCacheAPI" ;;
         CCoreAffinity) echo "" ;; # a GNU call that the Swift overlay leaves out

@@ -80,18 +80,23 @@ package struct BookSide: ~Copyable, Sendable {
         let span = levels.span
         var first = 0
         while first < span.count {
-            let group = span.extracting(first..<min(first &+ 32, span.count))
+            let group = span.extracting(first..<min(first &+ Self.groupCount, span.count))
             if !put(group) {
                 for index in group.indices { try put(group[index], near: ladder.slots) }
             }
-            first &+= 32
+            first &+= Self.groupCount
         }
     }
 
-    /// Puts up to 32 levels; false, with nothing changed, if not all have the common price scale.
+    /// The lines of a group, two for each level, should be no more than the processor can ask for at a time.
+    private static let groupCount = 12
+
+    /// Puts a group of levels; false, with nothing changed, if not all have the common price scale.
+    ///
+    /// In three steps, so that what one step needs from memory is on its way while others are at it.
     @inline(__always)
     private mutating func put(_ group: Span<PriceLevel>) -> Bool {
-        var slots = InlineArray<32, Int32>(repeating: 0)
+        var places = InlineArray<12, Int32>(repeating: 0)
         let last = group.count &- 1
         for first in stride(from: 0, through: last, by: 4) {
             let (one, two) = (group[first], group[min(first &+ 1, last)])
@@ -99,18 +104,22 @@ package struct BookSide: ~Copyable, Sendable {
             guard one.priceScale == priceScale, two.priceScale == priceScale, three.priceScale == priceScale,
                 four.priceScale == priceScale
             else { return false }
-            let found = ladder.slots(
-                of: key(one), key(two), key(three), key(four), below: ladder.slots)
-            ladder.prefetch(slot: found.0)
-            ladder.prefetch(slot: found.1)
-            ladder.prefetch(slot: found.2)
-            ladder.prefetch(slot: found.3)
-            slots[first] = Int32(truncatingIfNeeded: found.0)
-            slots[first &+ 1] = Int32(truncatingIfNeeded: found.1)
-            slots[first &+ 2] = Int32(truncatingIfNeeded: found.2)
-            slots[first &+ 3] = Int32(truncatingIfNeeded: found.3)
+            let lines = ladder.lines(of: key(one), key(two), key(three), key(four))
+            ladder.prefetch(line: lines.0)
+            ladder.prefetch(line: lines.1)
+            ladder.prefetch(line: lines.2)
+            ladder.prefetch(line: lines.3)
+            places[first] = Int32(truncatingIfNeeded: lines.0)
+            places[first &+ 1] = Int32(truncatingIfNeeded: lines.1)
+            places[first &+ 2] = Int32(truncatingIfNeeded: lines.2)
+            places[first &+ 3] = Int32(truncatingIfNeeded: lines.3)
         }
-        for index in group.indices { put(group[index], key: key(group[index]), near: Int(slots[index])) }
+        for index in group.indices {
+            let slot = ladder.slot(of: key(group[index]), inLine: Int(places[index]))
+            ladder.prefetch(slot: slot)
+            places[index] = Int32(truncatingIfNeeded: slot)
+        }
+        for index in group.indices { put(group[index], key: key(group[index]), near: Int(places[index])) }
         return true
     }
 

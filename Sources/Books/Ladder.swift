@@ -6,13 +6,17 @@
 /// was there or of the level below it, so keys never fall, and of equal ones only the first can hold a level.
 ///
 /// A key is the price for bids and the negated price for asks, all at one scale, so one direction serves both sides.
-/// Prices, quantities and sent scales lie in three runs of one allocation that grows by a quarter: 18 bytes a level
-/// and a bit, which is set for a gap.
+/// Prices, quantities and sent scales lie in three runs of one allocation that grows by a quarter: 19 bytes a level with
+/// the index of prices, and a bit, which is set for a gap.
 /// Safe because: the memory is owned by this value alone, and every index is checked against `count` or `capacity`.
 @safe package struct Ladder: ~Copyable, @unchecked Sendable {
-    private(set) var keys: UnsafeMutablePointer<Int64>
+    private(set) var keys: IndexedKeys
     private(set) var quantities: UnsafeMutablePointer<Int64>
-    private(set) var scales: UnsafeMutablePointer<UInt16>
+    /// The sent scales of each slot, if not all are `sharedScales`.
+    private var scales: UnsafeMutablePointer<UInt16>
+    /// The sent scales of all levels, or `differing`: mostly there is but one pair, and then `scales` is left alone.
+    private var sharedScales: UInt32 = 0
+    private static let differing = UInt32.max
     /// One bit for every slot: whether it is a gap.
     ///
     /// There is one more word, always zero, at either end.
@@ -22,30 +26,34 @@
     package private(set) var slots = 0
     package private(set) var capacity: Int
     package init(capacity: Int = 0) {
-        self.capacity = max(capacity, 16)
+        self.capacity = Self.room(capacity)
         unsafe (keys, quantities, scales, gaps) = Self.allocate(self.capacity)
     }
 
-    deinit { unsafe UnsafeMutableRawPointer(keys).deallocate() }
+    deinit { unsafe UnsafeMutableRawPointer(mutating: keys.address(0)).deallocate() }
+
+    /// The slots for `wanted` levels: whole lines of keys.
+    private static func room(_ wanted: Int) -> Int { (max(wanted, 16) + 7) & ~7 }
 
     private static func words(_ capacity: Int) -> Int { (capacity + 63) / 64 }
 
-    private static func byteCount(_ capacity: Int) -> Int { capacity * 18 + (words(capacity) + 2) * 8 }
+    private static func byteCount(_ capacity: Int) -> Int { capacity * 19 + (words(capacity) + 2) * 8 }
 
     private static func allocate(
         _ capacity: Int
     ) -> (
-        UnsafeMutablePointer<Int64>, UnsafeMutablePointer<Int64>, UnsafeMutablePointer<UInt16>,
-        UnsafeMutablePointer<UInt64>
+        IndexedKeys, UnsafeMutablePointer<Int64>, UnsafeMutablePointer<UInt16>, UnsafeMutablePointer<UInt64>
     ) {
-        let raw = UnsafeMutableRawPointer.allocate(byteCount: byteCount(capacity), alignment: 16)
+        // Eight keys, and so eight quantities, are one line of the cache.
+        let raw = UnsafeMutableRawPointer.allocate(byteCount: byteCount(capacity), alignment: 64)
         let words = words(capacity) + 2
         let keys = unsafe raw.bindMemory(to: Int64.self, capacity: capacity)
         let quantities = unsafe (raw + capacity * 8).bindMemory(to: Int64.self, capacity: capacity)
-        let gaps = unsafe (raw + capacity * 16).bindMemory(to: UInt64.self, capacity: words)
-        let scales = unsafe (raw + capacity * 16 + words * 8).bindMemory(to: UInt16.self, capacity: capacity)
+        let index = unsafe (raw + capacity * 16).bindMemory(to: Int64.self, capacity: capacity / 8)
+        let gaps = unsafe (raw + capacity * 17).bindMemory(to: UInt64.self, capacity: words)
+        let scales = unsafe (raw + capacity * 17 + words * 8).bindMemory(to: UInt16.self, capacity: capacity)
         unsafe gaps.initialize(repeating: 0, count: words)
-        return unsafe (keys, quantities, scales, gaps + 1)
+        return unsafe (IndexedKeys(keys, index: index), quantities, scales, gaps + 1)
     }
 
     /// The bytes that the levels take.
@@ -54,7 +62,7 @@
 
     package func key(at index: Int) -> Int64 {
         precondition(index >= 0 && index < slots)
-        return unsafe keys[index]
+        return keys[index]
     }
     package func quantity(at index: Int) -> Int64 {
         precondition(index >= 0 && index < slots)
@@ -63,7 +71,8 @@
     /// The sent scales: of the price in the low byte, of the quantity in the high byte.
     package func scales(at index: Int) -> UInt16 {
         precondition(index >= 0 && index < slots)
-        return unsafe scales[index]
+        return unsafe sharedScales == Self.differing
+            ? scales[index] : UInt16(truncatingIfNeeded: sharedScales)
     }
 
     /// The next slot below `index` that holds a level, -1 if there is none; `slots` gives the best level.
@@ -73,43 +82,26 @@
         return index
     }
 
-    /// The first slot whose key is not below `key`, looked for from `hint`; `slots` if there is none.
-    @inline(__always)
-    package func slot(of key: Int64, near hint: Int) -> Int {
-        unsafe Self.lowerBound(key, in: keys, slots, from: max(hint, 0))
-    }
+    /// Whether the index of keys is true.
+    var isIndexed: Bool { keys.isIndexed(count: slots) }
 
-    /// The slots of four keys among those below `high`, as `slot` would give them.
-    ///
-    /// The four searches do not wait for each other, and have no branch that depends on a key.
+    /// The lines of keys in which the slots of four keys are looked for.
     @inline(__always)
-    package func slots(
-        of first: Int64, _ second: Int64, _ third: Int64, _ fourth: Int64, below high: Int
+    package func lines(
+        of first: Int64, _ second: Int64, _ third: Int64, _ fourth: Int64
     ) -> (Int, Int, Int, Int) {
-        var (one, two, three, four) = (0, 0, 0, 0)
-        var length = max(min(high, slots), 0)
-        guard length > 0 else { return (0, 0, 0, 0) }
-        // What is looked for is at `one` to `one + length`, which is never above `high`.
-        while length > 1 {
-            let half = length &>> 1
-            let middle = unsafe keys + (half &- 1)
-            one &+= half & Self.allOnes(ifBelow: first, unsafe middle[one])
-            two &+= half & Self.allOnes(ifBelow: second, unsafe middle[two])
-            three &+= half & Self.allOnes(ifBelow: third, unsafe middle[three])
-            four &+= half & Self.allOnes(ifBelow: fourth, unsafe middle[four])
-            length &-= half
-        }
-        one &-= Self.allOnes(ifBelow: first, unsafe keys[one])
-        two &-= Self.allOnes(ifBelow: second, unsafe keys[two])
-        three &-= Self.allOnes(ifBelow: third, unsafe keys[three])
-        four &-= Self.allOnes(ifBelow: fourth, unsafe keys[four])
-        return (one, two, three, four)
+        keys.lines(of: first, second, third, fourth, count: slots)
     }
 
-    /// -1 if `found` is below `key`, else 0; all keys have one sign, so the difference fits.
+    /// The first slot whose key is not below `key`, which has been looked for in `line`; `slots` if there is none.
     @inline(__always)
-    private static func allOnes(ifBelow key: Int64, _ found: Int64) -> Int {
-        Int(truncatingIfNeeded: (found &- key) &>> 63)
+    package func slot(of key: Int64, inLine line: Int) -> Int {
+        keys.place(of: key, inLine: line, count: slots)
+    }
+
+    @inline(__always)
+    private func slot(of key: Int64) -> Int {
+        keys.place(of: key, inLine: keys.line(of: key, count: slots), count: slots)
     }
 
     /// Puts a level in, changes it, or with quantity zero takes it away.
@@ -119,21 +111,24 @@
     @inline(__always)
     package mutating func set(key: Int64, quantity: Int64, scales sent: UInt16, near: Int) {
         var index = near
-        if !isSlot(index, of: key) { index = slot(of: key, near: index) }
+        if !keys.isPlace(index, of: key, count: slots) { index = slot(of: key) }
+        if UInt32(sent) != sharedScales, quantity != 0 { admit(scales: sent) }
         guard index < slots else {
             if quantity != 0 { insert(key: key, quantity: quantity, scales: sent, at: index) }
             return
         }
         // All ones if the slot has another key. A level that is held is changed, revived or taken away, one that is
         // not stays away: which of these cannot be foretold, so all are one way without a branch.
-        let difference = unsafe keys[index] ^ key
+        let difference = keys.searched(index) ^ key
         let other = (difference | (0 &- difference)) &>> 63
         if quantity & other != 0 { return insert(key: key, quantity: quantity, scales: sent, at: index) }
         let before = unsafe quantities[index]
         let after = quantity & ~other | before & other
         unsafe quantities[index] = after
-        let mask = UInt16(truncatingIfNeeded: other)
-        unsafe scales[index] = unsafe sent & ~mask | scales[index] & mask
+        if sharedScales == Self.differing {
+            let mask = UInt16(truncatingIfNeeded: other)
+            unsafe scales[index] = unsafe sent & ~mask | scales[index] & mask
+        }
         count &+= (after != 0 ? 1 : 0) &- (before != 0 ? 1 : 0)
         let place = UInt64(truncatingIfNeeded: index & 63)
         let word = unsafe gaps[index &>> 6]
@@ -145,64 +140,13 @@
         }
     }
 
-    /// Whether `index` is the first slot whose key is not below `key`.
-    @inline(__always)
-    private func isSlot(_ index: Int, of key: Int64) -> Bool {
-        guard index >= 0, index <= slots else { return false }
-        if index < slots, unsafe keys[index] < key { return false }
-        return unsafe index == 0 || keys[index &- 1] < key
-    }
-
-    /// The index of the first key that is not below `key`, searched for from `hint`.
-    ///
-    /// Most are near: sixteen keys are counted without a branch, which cannot be predicted, before galloping.
-    @inline(__always)
-    private static func lowerBound(
-        _ key: Int64, in keys: UnsafeMutablePointer<Int64>, _ slots: Int, from hint: Int
-    ) -> Int {
-        var high = min(hint, slots)
-        if high < slots, unsafe keys[high] < key { return unsafe search(key, in: keys, high &+ 1, slots) }
-        guard high >= 16 else { return unsafe search(key, in: keys, 0, high) }
-        let place = unsafe keys + (high &- 16)
-        let below = unsafe countBelow(key, place) &+ countBelow(key, place + 8)
-        high = high &- 16 &+ below
-        if below > 0 { return high }
-        var step = 16
-        while high >= step, unsafe keys[high &- step] >= key {
-            high &-= step
-            step &+= step
-        }
-        return unsafe search(key, in: keys, max(high &- step, 0), high)
-    }
-
-    /// The same among the slots from `low` to `high`; there are branches only on how many they are.
-    @inline(__always)
-    private static func search(
-        _ key: Int64, in keys: UnsafeMutablePointer<Int64>, _ low: Int, _ high: Int
-    ) -> Int {
-        var low = low
-        var length = high &- low
-        while length > 16 || (length > 0 && low &+ length < 16) {
-            let half = (length &+ 1) &>> 1
-            let sign = unsafe (keys[low &+ half &- 1] &- key) &>> 63
-            low &+= half & Int(truncatingIfNeeded: sign)
-            length &-= half
-        }
-        guard length > 0 else { return low }
-        // What lies below `low` counts too, as it is below the key.
-        let window = low &+ length &- 16
-        let places = unsafe keys + window
-        return unsafe window &+ countBelow(key, places) &+ countBelow(key, places + 8)
-    }
-
-    /// How many of the eight keys at `place` are below `key`.
-    ///
-    /// All keys have one sign, so a difference fits and its sign tells which is less.
-    @inline(__always)
-    private static func countBelow(_ key: Int64, _ place: UnsafeMutablePointer<Int64>) -> Int {
-        let keys = unsafe UnsafeRawPointer(place).loadUnaligned(as: SIMD8<Int64>.self)
-        let marks = SIMD8<UInt64>(truncatingIfNeeded: keys &- SIMD8(repeating: key)) &>> 63
-        return Int(truncatingIfNeeded: marks.wrappedSum())
+    /// A level is about to be put that was sent with other scales than all before it.
+    @inline(never)
+    private mutating func admit(scales sent: UInt16) {
+        guard count > 0 else { return sharedScales = UInt32(sent) }
+        guard sharedScales != Self.differing else { return }
+        unsafe scales.update(repeating: UInt16(truncatingIfNeeded: sharedScales), count: slots)
+        sharedScales = Self.differing
     }
 
     @inline(__always) private static func bit(_ index: Int) -> UInt64 { 1 &<< UInt64(index & 63) }
@@ -210,10 +154,15 @@
     @inline(__always)
     private mutating func insert(key: Int64, quantity: Int64, scales sent: UInt16, at wanted: Int) {
         let index = takeGap(near: wanted) ?? openSlots(for: key, at: wanted)
-        unsafe keys[index] = key
-        unsafe quantities[index] = quantity
-        unsafe scales[index] = sent
+        put(key: key, quantity: quantity, scales: sent, at: index)
         count &+= 1
+    }
+
+    @inline(__always)
+    private func put(key: Int64, quantity: Int64, scales sent: UInt16, at index: Int) {
+        keys.put(key, at: index)
+        unsafe quantities[index] = quantity
+        if sharedScales == Self.differing { unsafe scales[index] = sent }
     }
 
     /// Moves the nearest gap of the 64 slots on either side to `wanted` and returns where it is then; nil if there
@@ -249,7 +198,7 @@
         var index = wanted
         if slots == capacity, slots &- count > capacity / 16 {
             closeGaps()
-            index = unsafe Self.lowerBound(key, in: keys, slots, from: slots)
+            index = slot(of: key)
         }
         if slots == capacity { reserve(capacity + capacity / 4 + 16) }
         let moved = slots &- index
@@ -269,9 +218,7 @@
             word &-= 1
         }
         for gap in index &+ 1..<index &+ opened {
-            unsafe keys[gap] = key
-            unsafe quantities[gap] = 0
-            unsafe scales[gap] = 0
+            put(key: key, quantity: 0, scales: 0, at: gap)
             unsafe gaps[gap &>> 6] |= Self.bit(gap)
         }
         return index
@@ -283,9 +230,7 @@
         guard gap &- from <= 16 else { return move(from: from, to: from &+ 1, count: gap &- from) }
         var index = gap
         while index > from {
-            unsafe keys[index] = unsafe keys[index &- 1]
-            unsafe quantities[index] = unsafe quantities[index &- 1]
-            unsafe scales[index] = unsafe scales[index &- 1]
+            copy(from: index &- 1, to: index)
             index &-= 1
         }
     }
@@ -296,19 +241,24 @@
         guard from &- gap <= 16 else { return move(from: gap &+ 1, to: gap, count: from &- gap) }
         var index = gap
         while index < from {
-            unsafe keys[index] = unsafe keys[index &+ 1]
-            unsafe quantities[index] = unsafe quantities[index &+ 1]
-            unsafe scales[index] = unsafe scales[index &+ 1]
+            copy(from: index &+ 1, to: index)
             index &+= 1
         }
+    }
+
+    @inline(__always)
+    private func copy(from: Int, to: Int) {
+        keys.put(keys[from], at: to)
+        unsafe quantities[to] = unsafe quantities[from]
+        if sharedScales == Self.differing { unsafe scales[to] = unsafe scales[from] }
     }
 
     @inline(never)
     private mutating func move(from: Int, to: Int, count moved: Int) {
         guard moved > 0 else { return }
-        unsafe (keys + to).update(from: keys + from, count: moved)
+        keys.move(from: from, to: to, count: moved)
         unsafe (quantities + to).update(from: quantities + from, count: moved)
-        unsafe (scales + to).update(from: scales + from, count: moved)
+        if sharedScales == Self.differing { unsafe (scales + to).update(from: scales + from, count: moved) }
     }
 
     /// The last slot has become a gap: ends the ladder at the best level that is left.
@@ -326,9 +276,7 @@
     private mutating func closeGaps() {
         var next = 0
         for index in 0..<slots where unsafe quantities[index] != 0 {
-            unsafe keys[next] = unsafe keys[index]
-            unsafe quantities[next] = unsafe quantities[index]
-            unsafe scales[next] = unsafe scales[index]
+            copy(from: index, to: next)
             next += 1
         }
         unsafe gaps.update(repeating: 0, count: Self.words(capacity))
@@ -338,12 +286,13 @@
     /// Makes room for `wanted` levels in all.
     package mutating func reserve(_ wanted: Int) {
         guard wanted > capacity else { return }
+        let wanted = Self.room(wanted)
         let (newKeys, newQuantities, newScales, newGaps) = unsafe Self.allocate(wanted)
-        unsafe newKeys.update(from: keys, count: slots)
+        newKeys.take(keys, count: slots)
         unsafe newQuantities.update(from: quantities, count: slots)
-        unsafe newScales.update(from: scales, count: slots)
+        if sharedScales == Self.differing { unsafe newScales.update(from: scales, count: slots) }
         unsafe newGaps.update(from: gaps, count: Self.words(capacity))
-        unsafe UnsafeMutableRawPointer(keys).deallocate()
+        unsafe UnsafeMutableRawPointer(mutating: keys.address(0)).deallocate()
         unsafe (keys, quantities, scales, gaps) = unsafe (newKeys, newQuantities, newScales, newGaps)
         capacity = wanted
     }
@@ -352,12 +301,13 @@
     package mutating func removeAll(expecting expected: Int = 0) {
         count = 0
         slots = 0
-        let wanted = max(expected, 16)
+        sharedScales = 0
+        let wanted = Self.room(expected)
         guard wanted > capacity || capacity > wanted * 2 else {
             unsafe gaps.update(repeating: 0, count: Self.words(capacity))
             return
         }
-        unsafe UnsafeMutableRawPointer(keys).deallocate()
+        unsafe UnsafeMutableRawPointer(mutating: keys.address(0)).deallocate()
         capacity = wanted
         unsafe (keys, quantities, scales, gaps) = Self.allocate(wanted)
     }
@@ -373,11 +323,5 @@
     }
 
     /// Multiplies all keys by `factor`; false, with nothing changed, if one does not fit.
-    package mutating func multiplyKeys(by factor: Int64) -> Bool {
-        for index in 0..<slots where unsafe keys[index].multipliedReportingOverflow(by: factor).overflow {
-            return false
-        }
-        for index in 0..<slots { unsafe keys[index] &*= factor }
-        return true
-    }
+    package mutating func multiplyKeys(by factor: Int64) -> Bool { keys.multiply(by: factor, count: slots) }
 }

@@ -1,3 +1,5 @@
+internal import CPrefetch
+
 /// Notices that a venue began its ids anew (testnets are reset): newer events with older ids.
 ///
 /// Several connections of one book may cut the same history at different places, so that one of them tells old ids later
@@ -59,6 +61,11 @@ struct RegressionWatch: Sendable {
     /// Whether regressing events were seen and nothing has followed for 2 s.
     func isOverdue(_ now: ContinuousClock.Instant) -> Bool {
         since.map { now - $0 >= .seconds(2) } ?? false
+    }
+
+    /// Asks for the memory that the next event will touch.
+    func prefetch() {
+        unsafe feeds.withUnsafeBytes { if let first = $0.baseAddress { unsafe cprefetch_line(first) } }
     }
 
     private mutating func index(of number: Int, bookID: Int64) -> Int {

@@ -67,7 +67,10 @@ package struct SynchronizedBook: ~Copyable, Sendable {
     }
 
     /// Asks for the memory that the next event will most likely touch, without waiting for it.
-    package func prefetch() { book.prefetch() }
+    package func prefetch() {
+        book.prefetch()
+        synchronizer.regression.prefetch()
+    }
 
     /// Takes the next event of the stream, which came over connection `feed`.
     package mutating func receive(

@@ -39,6 +39,8 @@ struct LadderTests {
             #expect(side.ladder.key(at: slot - 1) <= side.ladder.key(at: slot))
         }
         #expect(side.isEmpty || side.ladder.quantity(at: side.ladder.slots - 1) != 0)
+        let isIndexed = side.ladder.isIndexed
+        #expect(isIndexed, "step \(step)")
     }
 
     /// Prices come in crowds between others that are far apart, so that there is often no gap nearby.

@@ -1,6 +1,7 @@
 import Binance
 import Books
 import DepthCacheAPI
+import Glibc
 import Synchronization
 import Telemetry
 import Transport
@@ -112,6 +113,10 @@ final class Feed {
     var generation = 0
     private(set) var lines: [String: BookLine] = [:]
     private var byHash: [UInt64: BookLine] = [:]
+    /// Apart from the lines: to take one out of a dictionary means to count it, and so to wait for its memory.
+    private var memoryByHash: [UInt64: LineMemory] = [:]
+    /// The name that lies at the beginning of the frame, and its hash.
+    private var announced: (name: Range<Int>, hash: UInt64) = (0..<0, 0)
     private(set) var pings = PingRecord()
     private let parser = DepthEventParser()
     /// The frame that was read last.
@@ -136,7 +141,9 @@ final class Feed {
     func add(_ duty: BookDuty) {
         let line = BookLine(duty: duty, feed: self)
         lines[duty.book.stream] = line
-        byHash[Self.hash(duty.streamBytes)] = line
+        let hash = Self.hash(duty.streamBytes)
+        byHash[hash] = line
+        memoryByHash[hash] = LineMemory(line)
         duty.lines.append(line)
         machine.add(duty.book.stream)
     }
@@ -147,7 +154,9 @@ final class Feed {
         duty.lines.removeAll { $0 === line }
         guard lines[duty.book.stream] === line else { return }
         lines[duty.book.stream] = nil
-        byHash[Self.hash(duty.streamBytes)] = nil
+        let hash = Self.hash(duty.streamBytes)
+        byHash[hash] = nil
+        memoryByHash[hash] = nil
         machine.remove(duty.book.stream)
     }
 
@@ -160,8 +169,7 @@ final class Feed {
 
     /// The line of the stream whose name lies in `range` of a frame, without making a string of it.
     func line(_ frame: UnsafeRawBufferPointer, _ range: Range<Int>) -> BookLine? {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for index in range { hash = unsafe (hash ^ UInt64(frame[index])) &* 0x100_0000_01b3 }
+        let hash = unsafe announced.name == range ? announced.hash : Self.hash(frame, range)
         guard let line = byHash[hash], line.duty.streamBytes.count == range.count else { return nil }
         for (offset, byte) in line.duty.streamBytes.enumerated()
         where unsafe frame[range.lowerBound + offset] != byte { return nil }
@@ -174,10 +182,28 @@ final class Feed {
         return unsafe line(frame, name)
     }
 
-    private static func hash(_ bytes: [UInt8]) -> UInt64 {
+    /// Asks for the memory of the line that `frame` is for, if its name comes first as it mostly does.
+    private func announce(_ frame: UnsafeRawBufferPointer) {
+        announced = (0..<0, 0)
+        let start = Self.opening.utf8CodeUnitCount
+        guard frame.count > start, let bytes = frame.baseAddress,
+            unsafe memcmp(bytes, Self.opening.utf8Start, start) == 0,
+            let end = unsafe frame[start...].firstIndex(of: 0x22)
+        else { return }
+        announced = unsafe (start..<end, Self.hash(frame, start..<end))
+        memoryByHash[announced.hash]?.prefetch()
+    }
+
+    private static let opening: StaticString = "{\"stream\":\""
+
+    private static func hash(_ frame: UnsafeRawBufferPointer, _ range: Range<Int>) -> UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        for index in range { hash = unsafe (hash ^ UInt64(frame[index])) &* 0x100_0000_01b3 }
         return hash
+    }
+
+    private static func hash(_ bytes: [UInt8]) -> UInt64 {
+        unsafe bytes.withUnsafeBytes { unsafe hash($0, $0.indices) }
     }
 
     /// Puts the event that was read off until the next one has been read.
@@ -191,7 +217,8 @@ final class Feed {
 
     /// Reads one frame into `event`.
     func parse(_ frame: UnsafeRawBufferPointer) throws(WireError) -> WireMessage {
-        unsafe try parser.parse(frame.bytes, into: &event)
+        unsafe announce(frame)
+        return unsafe try parser.parse(frame.bytes, into: &event)
     }
 }
 

@@ -1,4 +1,5 @@
 import Books
+import CPrefetch
 
 /// What a loop remembers of one of its books besides the book.
 final class BookDuty {
@@ -62,6 +63,13 @@ final class BookDuty {
         var answeredAt: Duration?
         /// Since when the copy is ahead of everything that the stream has brought.
         var aheadSince: Duration?
+    }
+
+    /// An event of the stream is about to be taken: its memory is asked for while another event is applied.
+    func prefetch() {
+        book.prefetch()
+        // The number of lines stands just before the first.
+        unsafe lines.withUnsafeBytes { if let first = $0.baseAddress { unsafe cprefetch_line(first - 16) } }
     }
 
     /// Whether its stream is acknowledged on a connection in use.

@@ -44,7 +44,7 @@ extension FeedLoop {
             switch unsafe try feed.parse(frame) {
             case .depth(let stream, _):
                 guard let line = unsafe feed.line(frame, stream) else { return }
-                line.duty.book.prefetch()
+                line.duty.prefetch()
                 deliverWaiting(feed)
                 guard feed.generation == generation else { return }
                 feed.putOff(line, Arrival(instant: instant, wallMilliseconds: WallClock.milliseconds), now)
