@@ -169,17 +169,19 @@ private struct Controller: Sendable {
         let patience: Duration = .seconds(Fathom.workerLeaseRenewalSeconds) + .milliseconds(1500)
         var backoff = Backoff(initial: .milliseconds(200), maximum: .seconds(15))
         for await _ in watch.changes {
-            // Changes come in swarms; one pass serves them all.
-            try await Task.sleep(for: .milliseconds(20))
-            let now = ContinuousClock.now
-            // A new leader first lets every worker renew once: else a dead worker's copies would look ready again.
-            if began.duration(to: now) < patience, watch.hasUnprovenWorkers(at: now) { continue }
-            let seen = watch.observe(at: now)
-            if await reconciler.pass(seen, at: now, time: .now) {
-                backoff.reset()
-            } else {
-                try await Task.sleep(for: backoff.next())
-            }
+            repeat {
+                // Changes come in swarms; one pass serves them all.
+                try await Task.sleep(for: .milliseconds(20))
+                let now = ContinuousClock.now
+                // A new leader first lets every worker renew once: else a dead worker's copies would look ready again.
+                if began.duration(to: now) < patience, watch.hasUnprovenWorkers(at: now) { break }
+                let seen = watch.observe(at: now)
+                if await reconciler.pass(seen, at: now, time: .now) {
+                    backoff.reset()
+                } else {
+                    try await Task.sleep(for: backoff.next())
+                }
+            } while watch.holdsArrivals
         }
     }
 }

@@ -201,11 +201,14 @@ final class Worker: Sendable {
     private func followReplicas() async throws {
         try await informer.waitUntilSynced()
         health.setUnready("api", nil)
+        var pace = PublishingPace()
         for await _ in informer.changes() {
+            let start = ContinuousClock.now
             let replicas = Array(informer.objects.values)
             exchangeKeys.assign(ExchangeKeys.names(in: replicas, exchanges))
             await keeper.assign(replicas)
             board.nudge()
+            try await Task.sleep(for: pace.pause(after: ContinuousClock.now - start))
         }
     }
 

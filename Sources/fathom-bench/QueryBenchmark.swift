@@ -61,6 +61,8 @@ private func say(_ text: String) {
 struct QueryTally {
     /// Microseconds from when a question was due to its good answer.
     var latencies: [UInt32] = []
+    /// Microseconds from when a question was due to when it was sent: what this program and the machine are late themselves.
+    var latenesses: [UInt32] = []
     var failed = 0
     /// Those of the failed that were told that the book is out of sync.
     var refused = 0
@@ -76,14 +78,19 @@ struct QueryTally {
         lastGood = now
     }
 
+    mutating func asked(_ question: DueQuestion, _ now: UInt64) {
+        latenesses.append(UInt32(clamping: (now - min(now, question.due)) / 1000))
+    }
+
     mutating func bad(_ words: String) {
         failed += 1
         if firstFailures.count < 5 { firstFailures.append(words) }
     }
 
     func figures(seconds: Double) -> Figures {
-        let sorted = latencies.sorted()
-        func milliseconds(_ share: Double) -> Double {
+        let latencies = latencies.sorted()
+        let latenesses = latenesses.sorted()
+        func milliseconds(_ share: Double, of sorted: [UInt32]) -> Double {
             guard let last = sorted.last else { return 0 }
             let index = Int(Double(sorted.count) * share)
             return Double(index < sorted.count ? sorted[index] : last) / 1000
@@ -92,8 +99,10 @@ struct QueryTally {
             ("questions", Double(latencies.count + failed)), ("failed", Double(failed)),
             ("refused", Double(refused)),
             ("failovers", Double(failovers)), ("per_second", Double(latencies.count) / seconds),
-            ("p50_ms", milliseconds(0.5)), ("p99_ms", milliseconds(0.99)), ("p999_ms", milliseconds(0.999)),
-            ("longest_ms", milliseconds(1)), ("longest_gap_ms", Double(longestGap) / 1e6),
+            ("p50_ms", milliseconds(0.5, of: latencies)), ("p99_ms", milliseconds(0.99, of: latencies)),
+            ("p999_ms", milliseconds(0.999, of: latencies)), ("longest_ms", milliseconds(1, of: latencies)),
+            ("late_p50_ms", milliseconds(0.5, of: latenesses)),
+            ("late_p99_ms", milliseconds(0.99, of: latenesses)), ("longest_gap_ms", Double(longestGap) / 1e6),
             ("unrecorded", Double(unrecorded)),
         ]
     }
@@ -117,7 +126,9 @@ private struct QueryRun {
         self.benchmark = benchmark
         requests = benchmark.requests
         expected = Array(benchmark.expected.utf8)
-        tally.latencies.reserveCapacity(Int(benchmark.rate * benchmark.seconds) + 16)
+        let expectedCount = Int(benchmark.rate * benchmark.seconds) + 16
+        tally.latencies.reserveCapacity(expectedCount)
+        tally.latenesses.reserveCapacity(expectedCount)
     }
 
     mutating func untilAllAreAnswered() -> Figures {
@@ -145,6 +156,7 @@ private struct QueryRun {
             let question = waiting[firstWaiting]
             guard let connection = free() else { break }
             connection.ask(question, requests[question.target])
+            tally.asked(question, QueryBenchmark.now)
             busy.append(connection)
             firstWaiting += 1
         }

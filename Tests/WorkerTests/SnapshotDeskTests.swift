@@ -1,6 +1,7 @@
 import Binance
 import DepthCacheAPI
 import Telemetry
+import TestSupport
 import Testing
 import Transport
 
@@ -59,6 +60,32 @@ struct SnapshotDeskTests {
         submit(.probe, 5)
         demands = desk.demands()
         #expect(demands.map(\.weight) == [10, 0, 5])
+    }
+
+    @Test func `however often it was woken, a desk without weight looks twice a second when nothing happens`()
+        async throws
+    {
+        let exchange = try #require(ExchangeDirectory()[name: "binance.com"])
+        var weight = RequestWeight(limitPerMinute: 6000)
+        weight.block(until: WallClock.milliseconds + 3_600_000, isBan: false)
+        let desk = SnapshotDesk(
+            exchange: exchange, http: try HTTPClient(), weight: Guarded(weight),
+            clock: WorkerClock(), metrics: MetricRegistry())
+        let looks = Guarded<[ContinuousClock.Instant]>([])
+        desk.onLack { looks.withLock { $0.append(.now) } }
+        let running = Task { await desk.run() }
+        defer { running.cancel() }
+        desk.submit(
+            SnapshotOrder(purpose: .deepen, market: "BTCUSDT", limit: 1000, notBefore: .zero) { _ in })
+        for count in 1...100 {
+            try await eventually("look \(count)") { looks.withLock { $0.count } >= count }
+            desk.weightChanged()
+        }
+        let before = looks.withLock { $0.count }
+        try await eventually("four more looks") { looks.withLock { $0.count } >= before + 5 }
+        let times = looks.withLock { Array($0.suffix(from: before + 1)) }
+        let (first, fourth) = (try #require(times.first), try #require(times.dropFirst(3).first))
+        #expect(first.duration(to: fourth) >= .milliseconds(990), "two waits of half a second at least")
     }
 
     @Test func `a rush of first copies ends with the last of them, and never lasts for long`() {

@@ -13,6 +13,7 @@ final class ClusterWatch: Sendable {
         var epochs: [Int] = []
         var liveness = WorkerLiveness(duration: .seconds(Fathom.workerLeaseDurationSeconds))
         var settling = WorkerSettling()
+        var arrivals = ArrivalGate()
     }
 
     let caches: Informer<DepthCache>
@@ -97,6 +98,9 @@ final class ClusterWatch: Sendable {
         state.withLock { $0.liveness.verdicts(at: now).values.contains(.unproven) }
     }
 
+    /// Whether new caches wait for the end of their swarm: then the next look is due soon, whatever happens.
+    var holdsArrivals: Bool { state.withLock { $0.arrivals.isHolding } }
+
     /// What is new since the last look.
     func observe(at now: ContinuousClock.Instant) -> Observation {
         let epochs = [caches.state.epoch, replicas.state.epoch]
@@ -104,7 +108,7 @@ final class ClusterWatch: Sendable {
         let pods = Array(pods.objects.values)
         let zones = nodes.zones
         var seen = Observation()
-        let (cacheKeys, replicaKeys) = state.withLock { state in
+        let (changedCaches, replicaKeys) = state.withLock { state in
             let keys = (state.caches, state.replicas)
             (state.caches, state.replicas) = ([], [])
             (seen.loads, state.loads) = (state.loads, [:])
@@ -122,8 +126,13 @@ final class ClusterWatch: Sendable {
                 caches: Array(caches.objects.values), replicas: Array(replicas.objects.values),
                 workers: workers)
             seen.loads = loads
+            let names = Set(seen.caches.keys)
+            state.withLock { $0.arrivals.takeAll(names) }
         } else {
-            for key in cacheKeys { seen.caches.updateValue(caches[key], forKey: key.name) }
+            let found = Dictionary(
+                changedCaches.map { ($0.name, caches[$0] != nil) }, uniquingKeysWith: { $1 })
+            let names = state.withLock { $0.arrivals.release(found, at: now) }
+            for name in names { seen.caches.updateValue(caches[name], forKey: name) }
             for key in replicaKeys { seen.replicas.updateValue(replicas[key], forKey: key.name) }
         }
         return seen

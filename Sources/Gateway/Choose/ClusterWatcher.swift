@@ -159,20 +159,6 @@ struct ClusterPictures {
     }
 }
 
-/// How long a gateway waits between two tables: hardly at all when it is calm, and in a storm of changes so long that
-/// making tables takes a tenth of the time, but never so long that a change is late by more than a quarter of a second.
-struct PublishingPace {
-    private static let shortest = Duration.milliseconds(10)
-    private static let longest = Duration.milliseconds(250)
-    /// A table that was dear because the processor was not ours does not slow the next ones for long.
-    private var cost = Duration.zero
-
-    mutating func pause(after cost: Duration) -> Duration {
-        self.cost = (self.cost + cost) / 2
-        return min(max(self.cost * 9, Self.shortest), Self.longest)
-    }
-}
-
 extension CachePicture {
     /// Nil for one that is being deleted.
     init?(placed cache: DepthCache) {

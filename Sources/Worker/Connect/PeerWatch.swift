@@ -16,8 +16,6 @@ struct PeerWatch: Sendable {
     private let ownUID: String
     private let exchanges: ExchangeDirectory
 
-    /// Changes that come together are taken together.
-    private static let settle: Duration = .milliseconds(20)
     private static let tidyInterval: Duration = .seconds(5)
 
     /// - Parameters:
@@ -58,9 +56,12 @@ struct PeerWatch: Sendable {
             group.addTask { for await _ in replicas.changes() { tick.yield() } }
             group.addTask { for await _ in leases.changes() { tick.yield() } }
             group.addTask {
+                var pace = PublishingPace()
                 for await _ in ticks {
+                    let start = ContinuousClock.now
                     publish()
-                    do { try await Task.sleep(for: Self.settle) } catch { return }
+                    let pause = pace.pause(after: ContinuousClock.now - start)
+                    do { try await Task.sleep(for: pause) } catch { return }
                 }
             }
             group.addTask {

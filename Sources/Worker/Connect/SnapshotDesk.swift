@@ -72,15 +72,32 @@ final class SnapshotDesk: Sendable {
         var onLack: @Sendable () -> Void = {}
         var rush = FirstCopyRush()
 
-        /// Whether an order's time has come, weight aside.
-        func isDue(_ order: SnapshotOrder, _ rations: [SnapshotOrder.Purpose: WeightRation], now: Duration)
-            -> Bool
-        {
-            guard order.notBefore <= now, rations[order.purpose]?.hasRoom(now: now) != false else {
-                return false
+        /// When it is looked again although nothing has happened; one timer is enough for all orders.
+        var alarm: Duration?
+
+        /// The purposes that may spend now, weight aside.
+        func allowed(_ rations: [SnapshotOrder.Purpose: WeightRation], now: Duration) -> Set<
+            SnapshotOrder.Purpose
+        > {
+            let isRush = rush.isOn(now: now)
+            return Set(
+                SnapshotOrder.Purpose.allCases.filter { purpose in
+                    guard rations[purpose]?.hasRoom(now: now) != false else { return false }
+                    // A silent stream cannot wait for the end of a rush: its book may be wrong.
+                    return purpose.isFirstCopy || purpose == .probe || !isRush
+                })
+        }
+
+        /// The most urgent order whose time has come, the first of several; thousands may wait, so none is copied.
+        func mostUrgent(now: Duration) -> Int? {
+            let allowed = allowed(rations, now: now)
+            var best: (index: Int, purpose: SnapshotOrder.Purpose)?
+            for index in orders.indices where orders[index].notBefore <= now {
+                let purpose = orders[index].purpose
+                guard best.map({ purpose < $0.purpose }) ?? true, allowed.contains(purpose) else { continue }
+                best = (index, purpose)
             }
-            // A silent stream cannot wait for the end of a rush: its book may be wrong.
-            return order.purpose.isFirstCopy || order.purpose == .probe || !rush.isOn(now: now)
+            return best?.index
         }
     }
 
@@ -160,9 +177,10 @@ final class SnapshotDesk: Sendable {
                 }
                 let onLack = state.withLock { $0.lacksWeight ? $0.onLack : nil }
                 onLack?()
-                if let wait = waitForNext() {
+                if let (wait, alarm) = setAlarm() {
                     group.addTask {
                         do { try await Task.sleep(for: wait) } catch { return }
+                        self.state.withLock { if $0.alarm == alarm { $0.alarm = nil } }
                         self.wake.yield()
                     }
                 }
@@ -194,9 +212,13 @@ final class SnapshotDesk: Sendable {
         return state.withLock { state in
             var demands = [WeightReport.Demand](repeating: WeightReport.Demand(), count: 3)
             var rations = state.rations
-            for order in state.orders where state.isDue(order, rations, now: now) {
+            var allowed = state.allowed(rations, now: now)
+            for order in state.orders where order.notBefore <= now && allowed.contains(order.purpose) {
                 let weight = request(for: order).weight
-                rations[order.purpose]?.take(weight, now: now)
+                if rations[order.purpose] != nil {
+                    rations[order.purpose]?.take(weight, now: now)
+                    allowed = state.allowed(rations, now: now)
+                }
                 let urgency = order.purpose.urgency
                 demands[urgency].weight += weight
                 demands[urgency].orders += 1
@@ -221,12 +243,7 @@ final class SnapshotDesk: Sendable {
             let (limit, sharers) = weight.withLock { ($0.limitPerMinute, $0.workers * desksOfPool) }
             state.rations[.probe]?.perMinute = Double(limit) / Double(10 * sharers)
             state.rations[.audit]?.perMinute = Double(limit) / Double(50 * sharers)
-            let ready = state.orders.indices.filter {
-                state.isDue(state.orders[$0], state.rations, now: now)
-            }
-            guard let index = ready.min(by: { state.orders[$0].purpose < state.orders[$1].purpose }) else {
-                return nil
-            }
+            guard let index = state.mostUrgent(now: now) else { return nil }
             let order = state.orders[index]
             let request = request(for: order)
             let permission = weight.withLock {
@@ -245,14 +262,17 @@ final class SnapshotDesk: Sendable {
         }
     }
 
-    /// How long to wait until orders may go; nil if none waits, or one that runs will wake us.
-    private func waitForNext() -> Duration? {
+    /// How long to wait until orders may go; nil if none waits, or if something that is under way will wake us as soon.
+    private func setAlarm() -> (wait: Duration, alarm: Duration)? {
         let now = clock.now
         return state.withLock { state in
-            guard state.running < Self.parallelRequests, let first = state.orders.map(\.notBefore).min()
+            guard state.running < Self.parallelRequests, let first = state.orders.lazy.map(\.notBefore).min()
             else { return nil }
             // What is due and still here waits for weight, which is looked at again every half second.
-            return max(first - now, .milliseconds(500))
+            let alarm = max(first, now + .milliseconds(500))
+            if let set = state.alarm, set <= alarm { return nil }
+            state.alarm = alarm
+            return (alarm - now, alarm)
         }
     }
 

@@ -101,27 +101,9 @@ extension ReplicaKeeper {
     func showReach() {
         for (id, entry) in books {
             guard let reach = entry.book.reach else { continue }
-            for (side, known) in [("bids", reach.bids), ("asks", reach.asks)] {
-                let labels = ["exchange": id.venue, "market": id.market, "side": side]
-                metrics.gauge(
-                    "fathom_worker_covered_levels", help: "Levels inside the coverage.", labels: labels
-                ).set(known.levels)
-                metrics.gauge(
-                    "fathom_worker_covered_whole", help: "Whether the whole side is known.", labels: labels
-                ).set(known.isWhole ? 1 : 0)
-                guard let price = known.to.map(Self.number) else { continue }
-                metrics.gauge(
-                    "fathom_worker_covered_to", help: "The price up to which the side is complete.",
-                    labels: labels
-                ).set(price)
-            }
+            let market = PeerMarket(venue: id.venue, market: id.market)
+            reachGauges[market, default: ReachGauges(market, metrics)].show(reach)
         }
-    }
-
-    private static func number(_ decimal: FixedDecimal) -> Double {
-        var value = Double(decimal.mantissa)
-        for _ in 0..<decimal.scale { value /= 10 }
-        return value
     }
 }
 

@@ -20,6 +20,8 @@ actor ReplicaKeeper {
     private(set) var assignments: Assignments
     private(set) var books: [BookID: (book: KeptBook, loop: FeedLoop, demand: BookDemand)] = [:]
     private(set) var reports: [BookID: KeptBook.Report] = [:]
+    /// By market: books of one market at two speeds share them, and lose them together.
+    var reachGauges: [PeerMarket: ReachGauges] = [:]
     private(set) var statuses: [String: DepthCacheReplicaStatus] = [:]
     private var uids: [String: String] = [:]
     private var meter = LoadMeter()
@@ -123,6 +125,7 @@ actor ReplicaKeeper {
             entry.loop.perform { [book = entry.book] in $0.letGo(book) }
             books[id] = nil
             reports[id] = nil
+            reachGauges[PeerMarket(venue: id.venue, market: id.market)] = nil
             metrics.remove(labels: ["exchange": id.venue, "market": id.market])
         }
         for (id, demand) in wanted {

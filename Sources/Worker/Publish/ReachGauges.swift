@@ -1,0 +1,56 @@
+import Books
+import Telemetry
+
+/// How far the book of one market is known, on the page of metrics; the gauges are kept, since they are set twice a second for every book.
+struct ReachGauges {
+    private struct Side {
+        let labels: [String: String]
+        let levels: Gauge
+        let whole: Gauge
+        /// Not on the page before there is a price to show.
+        var price: Gauge?
+    }
+
+    private let metrics: MetricRegistry
+    private var bids: Side
+    private var asks: Side
+
+    init(_ market: PeerMarket, _ metrics: MetricRegistry) {
+        func side(_ name: String) -> Side {
+            let labels = ["exchange": market.venue, "market": market.market, "side": name]
+            return Side(
+                labels: labels,
+                levels: metrics.gauge(
+                    "fathom_worker_covered_levels", help: "Levels inside the coverage.", labels: labels),
+                whole: metrics.gauge(
+                    "fathom_worker_covered_whole", help: "Whether the whole side is known.", labels: labels))
+        }
+        self.metrics = metrics
+        bids = side("bids")
+        asks = side("asks")
+    }
+
+    mutating func show(_ reach: BookReach) {
+        show(reach.bids, &bids)
+        show(reach.asks, &asks)
+    }
+
+    private func show(_ known: BookReach.Side, _ side: inout Side) {
+        side.levels.set(known.levels)
+        side.whole.set(known.isWhole ? 1 : 0)
+        guard let price = known.to else { return }
+        let gauge =
+            side.price
+            ?? metrics.gauge(
+                "fathom_worker_covered_to", help: "The price up to which the side is complete.",
+                labels: side.labels)
+        gauge.set(Self.number(price))
+        side.price = gauge
+    }
+
+    private static func number(_ decimal: FixedDecimal) -> Double {
+        var value = Double(decimal.mantissa)
+        for _ in 0..<decimal.scale { value /= 10 }
+        return value
+    }
+}
