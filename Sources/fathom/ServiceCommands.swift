@@ -103,7 +103,9 @@ enum WorkerCommand: Command {
             .value("port", "n", .port, default: "0", help: "Their port; 0 takes a free one."),
             .value(
                 "advertise", "address", .address, environment: "POD_IP",
-                help: "The address at which gateways reach this worker; otherwise --host."),
+                help:
+                    "The address at which gateways reach this worker; otherwise --host, or loopback if that is all addresses."
+            ),
             .value(
                 "threads", "n", .integer(1...256), help: "Event loops for feeds; otherwise one for each core."
             ),

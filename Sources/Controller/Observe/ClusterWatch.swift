@@ -21,6 +21,7 @@ final class ClusterWatch: Sendable {
     let leases: Informer<Lease>
     let pods: Informer<Pod>
     let nodes: NodeLabels
+    private let log = Log("controller")
     private let state = Guarded(State())
     private let wakeUps: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
@@ -131,7 +132,17 @@ final class ClusterWatch: Sendable {
         } else {
             let found = Dictionary(
                 changedCaches.map { ($0.name, caches[$0] != nil) }, uniquingKeysWith: { $1 })
-            let names = state.withLock { $0.arrivals.release(found, at: now) }
+            let (heldBefore, names, holds) = state.withLock { state in
+                let heldBefore = state.arrivals.isHolding
+                let names = state.arrivals.release(found, at: now)
+                return (heldBefore, names, state.arrivals.isHolding)
+            }
+            if holds, !heldBefore {
+                log.info("Many DepthCaches are being created; they are placed when no more come")
+            }
+            if heldBefore, !holds {
+                log.info("Placing the DepthCaches that came together", ["count": "\(names.count)"])
+            }
             for name in names { seen.caches.updateValue(caches[name], forKey: name) }
             for key in replicaKeys { seen.replicas.updateValue(replicas[key], forKey: key.name) }
         }
