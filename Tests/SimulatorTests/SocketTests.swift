@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Telemetry
+import TestSupport
 import Testing
 import Transport
 
@@ -69,18 +70,6 @@ private final class Rig: Sendable {
     }
 }
 
-/// Waits until something holds, for at most ten seconds.
-private func until(_ words: Comment, _ holds: () async throws -> Bool) async throws {
-    let deadline = ContinuousClock.now + .seconds(10)
-    while !(try await holds()) {
-        guard ContinuousClock.now < deadline else {
-            Issue.record(words)
-            return
-        }
-        try await Task.sleep(for: .milliseconds(10))
-    }
-}
-
 @Suite(.serialized) struct SocketTests {
     @Test(arguments: [
         ("/binance.com/stream", "/binance.com/api/v3", "binance.com", "BTCUSDT", "btcusdt@depth@100ms"),
@@ -106,16 +95,16 @@ private func until(_ words: Comment, _ holds: () async throws -> Bool) async thr
         defer { rig.stop() }
         let listener = Listener()
         let socket = try rig.connect(path, listener)
-        try await until("open") { listener.seen.withLock { $0.isOpen } }
+        try await eventually("open") { listener.seen.withLock { $0.isOpen } }
         socket.send(text: #"{"method":"SUBSCRIBE","params":["\#(stream)"],"id":1}"#)
-        try await until("acknowledged and fed") { listener.messages.count > 2 }
+        try await eventually("acknowledged and fed") { listener.messages.count > 2 }
         let kind = try #require(Exchange.named(exchange)).kind
         let reply = try await rig.get("\(rest)/depth?symbol=\(symbol)&limit=1000")
         #expect(reply.status == 200)
         #expect(reply.headers.value(of: "x-mbx-used-weight-1m") != nil)
         let snapshot = try NaiveClient.snapshot(reply.body)
         let enough = listener.messages.count + 8
-        try await until("eight more frames") { listener.messages.count >= enough }
+        try await eventually("eight more frames") { listener.messages.count >= enough }
         socket.close()
         let messages = listener.messages
         #expect(String(decoding: try #require(messages.first), as: UTF8.self) == #"{"result":null,"id":1}"#)
@@ -135,7 +124,7 @@ private func until(_ words: Comment, _ holds: () async throws -> Bool) async thr
             try rig.connect("/binance.com/stream?streams=btcusdt@depth@100ms/ethusdt@depth@100ms", wrapped),
             try rig.connect("/binance.com/ws/btcusdt@depth@100ms", raw),
         ]
-        try await until("frames on both") { wrapped.messages.count > 3 && raw.messages.count > 3 }
+        try await eventually("frames on both") { wrapped.messages.count > 3 && raw.messages.count > 3 }
         #expect(wrapped.messages.allSatisfy { $0.starts(with: Array("{\"stream\":\"".utf8)) })
         #expect(raw.messages.allSatisfy { $0.starts(with: Array("{\"e\":\"depthUpdate\"".utf8)) })
         for socket in sockets { socket.close() }
@@ -147,7 +136,7 @@ private func until(_ words: Comment, _ holds: () async throws -> Bool) async thr
         for path in ["/binance.com/wrong", "/nyse/ws"] {
             let listener = Listener()
             let socket = try rig.connect(path, listener)
-            try await until("refused") { listener.close != nil }
+            try await eventually("refused") { listener.close != nil }
             #expect(listener.close?.wasOpen == false)
             socket.close()
         }
@@ -166,7 +155,7 @@ private func until(_ words: Comment, _ holds: () async throws -> Bool) async thr
             let listener = Listener()
             try WebSocket.connect(
                 "wss://\(host):\(rig.port)/binance.com/ws", on: rig.loop, tls: tls, delegate: listener)
-            try await until("refused") { listener.close != nil }
+            try await eventually("refused") { listener.close != nil }
             let words = listener.close?.text ?? ""
             #expect(listener.close?.wasOpen == false)
             #expect(words.contains("certif") || words.contains("nable to connect"), "\(words)")
@@ -181,13 +170,13 @@ private func until(_ words: Comment, _ holds: () async throws -> Bool) async thr
             try rig.connect("/binance.com/ws/btcusdt@depth@100ms", victim),
             try rig.connect("/binance.com/ws", rude),
         ]
-        try await until("frames") { victim.messages.count > 1 && rude.seen.withLock { $0.isOpen } }
+        try await eventually("frames") { victim.messages.count > 1 && rude.seen.withLock { $0.isOpen } }
         let reply = try await rig.get("/control?exchange=binance.com&symbol=BTCUSDT&fault=disconnect")
         #expect(reply.status == 200)
-        try await until("victim is dropped") { victim.close != nil }
+        try await eventually("victim is dropped") { victim.close != nil }
         #expect(rude.close == nil)
         for _ in 0..<12 { sockets[1].send(text: #"{"method":"LIST_SUBSCRIPTIONS","id":1}"#) }
-        try await until("rude one is closed") { rude.close != nil }
+        try await eventually("rude one is closed") { rude.close != nil }
         #expect(rude.close?.code == 1008)
         _ = try await rig.get("/control?exchange=binance.com&symbol=BTCUSDT&fault=slowsnapshot&delay=0.3")
         let start = ContinuousClock.now
@@ -206,9 +195,9 @@ private func until(_ words: Comment, _ holds: () async throws -> Bool) async thr
         let streams = ["btc", "eth", "bnb", "xrp", "sol"].map { $0 + "usdt@depth@100ms" }.joined(
             separator: "/")
         let socket = try rig.connect("/binance.com/stream?streams=" + streams, listener)
-        try await until("open") { listener.seen.withLock { $0.isOpen } }
+        try await eventually("open") { listener.seen.withLock { $0.isOpen } }
         socket.setReading(false)
-        try await until("dropped") {
+        try await eventually("dropped") {
             let text = String(decoding: try await rig.get("/status").body, as: UTF8.self)
             return text.contains("\"connections\":0")
         }
