@@ -19,6 +19,13 @@ extension Ladder {
         unsafe cprefetch_line(quantities + last)
     }
 
+    /// Asks for the best levels alone.
+    package func prefetchBest() {
+        guard slots > 0 else { return }
+        unsafe cprefetch_line(keys.address(slots &- 1))
+        unsafe cprefetch_line(quantities + (slots &- 1))
+    }
+
     /// Asks for the levels of one line of keys, among which one will be looked for and set.
     @inline(__always)
     package func prefetch(line: Int) {

@@ -109,6 +109,29 @@ extension BookSide {
         return unsafe end
     }
 
+    /// Writes what `appendJSON` appends as `.exact` to `place`, which has room for it, and returns where it ends.
+    func writeJSON(
+        _ selection: LevelSelection, at place: UnsafeMutablePointer<UInt8>,
+        _ digits: UnsafeMutablePointer<UInt8>
+    ) -> UnsafeMutablePointer<UInt8> {
+        var end = unsafe place
+        unsafe Self.put(0x5B, &end)
+        var slot = ladder.slots
+        for rank in 0..<selection.count {
+            slot = ladder.liveSlot(below: slot)
+            guard slot >= 0 else { break }
+            if rank > 0 { unsafe Self.put(0x2C, &end) }
+            unsafe Self.put(0x5B, &end)
+            unsafe end = write(level: slot, as: .exact, true, at: end, digits)
+            unsafe Self.put(0x5D, &end)
+        }
+        unsafe Self.put(0x5D, &end)
+        return unsafe end
+    }
+
+    /// The room that so many levels need in `writeJSON`.
+    package static func room(levels: Int) -> Int { 2 + levels * longestLevel }
+
     private static let pieceSize = 4096
     /// Two numbers, with brackets, quotes and commas, and the room that they need.
     private static let longestLevel = 2 * DecimalText.room + 8

@@ -55,6 +55,12 @@ package struct OrderBook: ~Copyable, Sendable {
         asks.ladder.prefetch()
     }
 
+    /// Asks for the memory of the best prices, without waiting for it.
+    package func prefetchBest() {
+        bids.ladder.prefetchBest()
+        asks.ladder.prefetchBest()
+    }
+
     /// Brings the book to the end of `event`; that it follows on the book is checked by the caller.
     package mutating func apply(_ event: borrowing DepthEvent, receivedTime: Int64) throws(BookError) {
         version &+= 1

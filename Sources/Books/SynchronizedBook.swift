@@ -72,6 +72,9 @@ package struct SynchronizedBook: ~Copyable, Sendable {
         synchronizer.regression.prefetch()
     }
 
+    /// Asks for the memory of the best prices, without waiting for it.
+    package func prefetchBest() { book.prefetchBest() }
+
     /// Takes the next event of the stream, which came over connection `feed`.
     package mutating func receive(
         _ event: borrowing DepthEvent, from feed: Int = 0, at arrival: Arrival

@@ -195,6 +195,18 @@ struct V1BookTests {
         }
     }
 
+    @Test func `copies of which nobody has said yet that they run are asked together too`() async throws {
+        try await GatewayScene.run(workers: [.books([[Self.served(7)]])]) { (scene) async throws in
+            for index in 0..<20 { await scene.addMarket("M\(index)USDT", on: 0) }
+            var picture = scene.directory.table.picture
+            for index in picture.replicas.indices { picture.replicas[index].isSynchronized = false }
+            await scene.directory.update(picture)
+            let all = try JSONValue(parsing: Array(try await scene.send("/v1/books?markets=all").body))
+            #expect(all["books"]?.elements?.count == 21)
+            #expect(await scene.dispatcher.asked(0) == 1)
+        }
+    }
+
     @Test func `without an exchange a market is sought on all of them`() async throws {
         try await GatewayScene.run(workers: [.books([[Self.served(7)]])]) { (scene) async throws in
             let reply = try await scene.send("/v1/books?markets=none,btcusdt")

@@ -23,9 +23,9 @@ import Testing
             receivedTime: 1010)
         var bytes: [UInt8] = []
         BooksAnswer.begin(1, into: &bytes)
-        BothSidesJSON.appendEntry(
-            book, MarketQuery(exchange: "binance.com", market: market), query, RenderedSides(), wall: 1035,
-            to: &bytes)
+        var opening: [UInt8] = []
+        BothSidesJSON.appendOpening(MarketQuery(exchange: "binance.com", market: market), to: &opening)
+        BothSidesJSON.appendEntry(book, opening[...], query, RenderedSides(), wall: 1035, to: &bytes)
         guard case .served(let mark, let json)? = try BooksAnswer.entries(decoding: bytes).first else {
             throw LinkPayloadError("expected a book")
         }

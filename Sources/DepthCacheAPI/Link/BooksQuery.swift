@@ -20,16 +20,20 @@ package struct BooksQuery: Equatable, Sendable {
     }
 
     package func encoded() -> [UInt8] {
+        encoded(count: markets.count) { bytes in
+            for market in markets.prefix(Self.mostMarkets) { market.appendNames(to: &bytes) }
+        }
+    }
+
+    /// The query for `count` other markets, whose names `body` appends one after the other.
+    package func encoded(count: Int, names body: (inout [UInt8]) -> Void) -> [UInt8] {
         var bytes: [UInt8] = [LinkPayload.version]
-        bytes.reserveCapacity(40 + markets.count * 28)
+        bytes.reserveCapacity(40 + count * 28)
         bytes.appendLittleEndian(limit)
         bytes.appendLittleEndian(leastID)
         threshold.encode(into: &bytes)
-        bytes.appendLittleEndian(UInt16(clamping: markets.count))
-        for market in markets.prefix(Self.mostMarkets) {
-            bytes.appendText(market.exchange, atMost: LinkPayload.longestName)
-            bytes.appendText(market.market, atMost: LinkPayload.longestName)
-        }
+        bytes.appendLittleEndian(UInt16(clamping: count))
+        body(&bytes)
         return bytes
     }
 
@@ -94,11 +98,16 @@ package enum BooksAnswer {
 
     /// Fills in the head of the entry that was begun at `start` and ends here.
     package static func endServed(_ mark: BookMark, from start: Int, in bytes: inout [UInt8]) {
-        var head: [UInt8] = [0]
-        head.appendLittleEndian(mark.updateID)
-        head.appendLittleEndian(mark.coveredLevels)
-        head.appendLittleEndian(UInt32(clamping: bytes.count - start - servedHead))
-        for (offset, byte) in head.enumerated() { bytes[start + offset] = byte }
+        let count = UInt32(clamping: bytes.count - start - servedHead)
+        precondition(bytes.count - start >= servedHead)
+        unsafe bytes.withUnsafeMutableBytes { bytes in
+            unsafe bytes[start] = 0
+            unsafe bytes.storeBytes(
+                of: mark.updateID.littleEndian, toByteOffset: start + 1, as: Int64.self)
+            unsafe bytes.storeBytes(
+                of: mark.coveredLevels.littleEndian, toByteOffset: start + 9, as: UInt32.self)
+            unsafe bytes.storeBytes(of: count.littleEndian, toByteOffset: start + 13, as: UInt32.self)
+        }
     }
 
     package static func append(_ entry: Entry, into bytes: inout [UInt8]) {

@@ -10,9 +10,14 @@ package struct MarketQuery: Equatable, Sendable {
 
     package func encoded() -> [UInt8] {
         var bytes: [UInt8] = [LinkPayload.version]
+        appendNames(to: &bytes)
+        return bytes
+    }
+
+    /// Appends exchange and market, as all queries have them.
+    package func appendNames(to bytes: inout [UInt8]) {
         bytes.appendText(exchange, atMost: LinkPayload.longestName)
         bytes.appendText(market, atMost: LinkPayload.longestName)
-        return bytes
     }
 
     /// Reads a payload and refuses everything that `encoded` would not write.

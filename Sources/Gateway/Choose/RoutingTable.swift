@@ -1,5 +1,6 @@
 internal import DepthCacheAPI
 internal import Synchronization
+internal import Telemetry
 
 /// An immutable answer to "who serves this market", built from a `ClusterPicture` and read by all loops.
 final class RoutingTable: Sendable {
@@ -8,6 +9,8 @@ final class RoutingTable: Sendable {
     let workers: [String: WorkerPicture]
     /// All routes, that of the oldest cache first.
     let ordered: [MarketRoute]
+    /// The lists of all markets of an exchange, as they were asked for; that of all exchanges has no name.
+    private let lists = Guarded<[String: BooksList]>([:])
 
     static let empty = RoutingTable(ClusterPicture())
 
@@ -36,6 +39,19 @@ final class RoutingTable: Sendable {
         self.routes = routes
         self.ordered = ordered
         self.workers = workers
+    }
+
+    /// All markets of `exchange`, or of all exchanges; made when it is asked for first.
+    func list(of exchange: String?) -> BooksList {
+        let key = exchange?.asciiUppercased
+        return lists.withLock { lists in
+            if let known = lists[key ?? ""] { return known }
+            let list = BooksList(
+                ordered.filter { key == nil || $0.cache.exchange.asciiUppercased == key })
+            // Whoever asks for what is not there keeps nothing.
+            if !list.routes.isEmpty { lists[key ?? ""] = list }
+            return list
+        }
     }
 
     /// Every cache of a market, the winner and its duplicates.

@@ -14,23 +14,22 @@ extension Dispatcher {
         let api = service.directory.apiState
         if isAll || wanted == nil, !api.hasSynced { throw .unread(api) }
         guard !isAll else {
-            let key = wanted?.asciiUppercased
-            let routes = service.directory.table.ordered.filter {
-                key == nil || $0.cache.exchange.asciiUppercased == key
-            }
-            try Self.check(limit, markets: routes.count)
-            return answer(routes, limit, values, request, [], reply)
+            let list = service.directory.table.list(of: wanted)
+            try Self.check(limit, markets: list.routes.count)
+            return answer(list, limit, values, request, [], reply)
         }
         guard let exchange = wanted else {
             let (routes, problems) = service.directory.table.everywhere(names)
             try Self.check(limit, markets: routes.count)
-            return answer(routes, limit, values, request, problems, reply)
+            return answer(BooksList(routes), limit, values, request, problems, reply)
         }
         try Self.check(limit, markets: names.count)
         let keys = names.map { MarketKey(exchange: exchange, market: $0) }
         let table = service.directory.table
         let known = keys.compactMap { table.routes[$0] }
-        guard known.count < keys.count else { return answer(known, limit, values, request, [], reply) }
+        guard known.count < keys.count else {
+            return answer(BooksList(known), limit, values, request, [], reply)
+        }
         Task {
             var routes: [MarketRoute] = []
             var problems: [JSONFragment] = []
@@ -45,7 +44,7 @@ extension Dispatcher {
                     problems.append(Self.problem(problem, exchange, name))
                 }
             }
-            answer(routes, limit, values, request, problems, reply)
+            answer(BooksList(routes), limit, values, request, problems, reply)
         }
     }
 
@@ -57,27 +56,23 @@ extension Dispatcher {
     }
 
     private func answer(
-        _ routes: [MarketRoute], _ limit: Int, _ values: V1Values, _ request: GatewayRequest,
+        _ list: BooksList, _ limit: Int, _ values: V1Values, _ request: GatewayRequest,
         _ problems: [JSONFragment], _ reply: @escaping V1Reply
     ) {
         let query = BooksQuery(limit: UInt32(clamping: limit), threshold: values.threshold, markets: [])
-        gather(routes, query, since: request.start) { results in
+        gather(list, query, since: request.start) { gathered in
             var problems = problems
-            var bytes: [UInt8] = []
-            bytes.reserveCapacity(64 + results.count * (320 + limit * 64))
-            bytes.append(raw: "{\"books\":[")
-            let empty = bytes.count
-            for (route, result) in zip(routes, results) {
-                switch result {
-                case .success(let book):
-                    if bytes.count > empty { bytes.append(UInt8(ascii: ",")) }
-                    bytes.append(book)
-                case .failure(let problem):
-                    problems.append(Self.problem(problem, route.cache.exchange, route.cache.market))
-                }
+            for (index, problem) in gathered.problems.sorted(by: { $0.key < $1.key }) {
+                let cache = list.routes[index].cache
+                problems.append(Self.problem(problem, cache.exchange, cache.market))
             }
+            let told = JSONFragment(problems).bytes
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(64 + gathered.byteCount + told.count)
+            bytes.append(raw: "{\"books\":[")
+            gathered.append(to: &bytes)
             bytes.append(raw: "],\"problems\":")
-            bytes.append(contentsOf: JSONFragment(problems).bytes)
+            bytes.append(contentsOf: told)
             bytes.append(UInt8(ascii: "}"))
             reply(GatewayReply(body: bytes[...], headers: [HTTPHeader("cache-control", "no-store")]))
         }
@@ -89,38 +84,41 @@ extension Dispatcher {
 
     /// Asks each worker for all that it is to answer; what fails there gets a query of its own, with failover.
     private func gather(
-        _ routes: [MarketRoute], _ query: BooksQuery, since start: ContinuousClock.Instant,
-        completion: @escaping ([Result<ServedBook, Problem>]) -> Void
+        _ list: BooksList, _ query: BooksQuery, since start: ContinuousClock.Instant,
+        completion: @escaping (BooksGathering) -> Void
     ) {
-        let gathering = BooksGathering(count: routes.count, completion: completion)
+        let gathering = BooksGathering(count: list.routes.count, completion: completion)
         let alone = { [self] (index: Int) in
+            let route = list.routes[index]
             var query = query
-            query.markets = [routes[index].query]
-            askBook(routes[index], query, since: start) { gathering.take($0, at: index) }
+            query.markets = [MarketQuery(exchange: route.cache.exchange, market: route.cache.market)]
+            askBook(route, query, since: start) { gathering.take($0, at: index) }
         }
-        var shares = WorkerShares()
+        let ends = list.workers.map { uid -> (link: any WorkerLink, name: String)? in
+            guard let link = links[uid], link.condition == .up,
+                let name = service.directory.table.workers[uid]?.name
+            else { return nil }
+            return (link, name)
+        }
+        let isUp = ends.map { $0 != nil }
+        var shares = [[Int]](repeating: [], count: ends.count)
         var rest: [Int] = []
-        for (index, route) in routes.enumerated() {
-            if let share = firstChoice(route, among: &shares, at: start) {
-                shares.all[share].markets.append(index)
+        for index in list.routes.indices {
+            if let worker = firstChoice(index, of: list, isUp, at: start) {
+                shares[worker].append(index)
             } else {
                 rest.append(index)
             }
         }
         let most = BooksGathering.marketsPerQuery(limit: Int(query.limit))
-        for share in shares.all where !share.markets.isEmpty {
-            guard let link = share.link, let name = service.directory.table.workers[share.uid]?.name else {
-                rest += share.markets
-                continue
-            }
-            let uid = share.uid
-            for first in stride(from: 0, to: share.markets.count, by: most) {
-                let part = share.markets[first..<min(first + most, share.markets.count)]
-                var query = query
-                query.markets = part.map { routes[$0].query }
-                link.askBooks(query.encoded(), timeout: BookRequest.doubtAfter) { [self] result in
-                    for index in gathering.take(result, at: part, from: name) {
-                        shun(routes[index], on: uid)
+        for ((end, uid), share) in zip(zip(ends, list.workers), shares) {
+            guard let end else { continue }
+            for first in stride(from: 0, to: share.count, by: most) {
+                let part = share[first..<min(first + most, share.count)]
+                let question = list.question(query, for: part)
+                end.link.askBooks(question, timeout: BookRequest.doubtAfter) { [self] result in
+                    for index in gathering.take(result, at: part, from: end.name) {
+                        shun(list.routes[index], on: uid)
                         alone(index)
                     }
                 }
@@ -130,23 +128,28 @@ extension Dispatcher {
         gathering.endIfDone()
     }
 
-    /// Whose turn it is among the copies that seem well, and have not just failed if there are such: the number of a share.
+    /// Whose turn it is among the copies whose links are up: one that runs and has not just failed if there is such, else one
+    /// that runs, else any, since the word that a copy runs comes later than the copy; the number of its worker.
     private func firstChoice(
-        _ route: MarketRoute, among shares: inout WorkerShares, at now: ContinuousClock.Instant
+        _ market: Int, of list: BooksList, _ isUp: [Bool], at now: ContinuousClock.Instant
     ) -> Int? {
-        let count = route.replicas.count
-        guard count > 0 else { return nil }
-        let turn = Int(UInt(bitPattern: route.nextTurn()) % UInt(count))
-        var shunned: Int?
-        for offset in 0..<count {
-            let replica = route.replicas[(turn + offset) % count]
-            guard replica.isRunning else { continue }
-            let share = shares.number(of: replica.workerUID) { links[replica.workerUID] }
-            guard shares.all[share].isUp else { continue }
-            guard ledger.isShunned(replica, at: now) else { return share }
-            shunned = shunned ?? share
+        let copies = list.copies(of: market)
+        let turn = list.turn(of: market)
+        var (shunned, idle): (Int?, Int?)
+        for offset in 0..<copies.count {
+            let place = (turn + offset) % copies.count
+            let copy = copies[copies.startIndex + place]
+            guard isUp[copy.worker] else { continue }
+            guard copy.isRunning else {
+                idle = idle ?? copy.worker
+                continue
+            }
+            if ledger.isClear || !ledger.isShunned(list.routes[market].replicas[place], at: now) {
+                return copy.worker
+            }
+            shunned = shunned ?? copy.worker
         }
-        return shunned
+        return shunned ?? idle
     }
 
     /// Has a copy that was asked for together with others asked last for a while.
@@ -168,26 +171,5 @@ extension RoutingTable {
             return []
         }
         return (found, problems)
-    }
-}
-
-extension MarketRoute {
-    /// How workers are asked for it.
-    var query: MarketQuery { MarketQuery(exchange: cache.exchange, market: cache.market) }
-}
-
-extension [UInt8] {
-    /// A book and who served it, spliced before its last brace.
-    fileprivate mutating func append(_ book: ServedBook) {
-        unsafe book.json.withUnsafeBufferPointer {
-            unsafe append(contentsOf: UnsafeBufferPointer(rebasing: $0.dropLast()))
-        }
-        append(raw: ",\"worker\":")
-        append(json: book.worker)
-        if let failover = book.failover {
-            append(raw: ",\"failover\":")
-            append(json: failover)
-        }
-        append(UInt8(ascii: "}"))
     }
 }

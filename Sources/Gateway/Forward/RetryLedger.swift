@@ -65,6 +65,9 @@ final class RetryLedger {
         budget = RetryBudget(now: now)
     }
 
+    /// Whether nothing has failed of late, so that no copy is shunned.
+    var isClear: Bool { copies.isEmpty && workers.isEmpty }
+
     func countQuery(at now: ContinuousClock.Instant) { budget.count(at: now) }
 
     /// Whether one more copy may be asked for a query that was asked of one already.

@@ -109,6 +109,9 @@ final class KeptBook: Sendable {
     /// An event of the stream is about to be taken: its memory is asked for while another event is applied.
     func prefetch() { state.withLock { $0.book.prefetch() } }
 
+    /// The best prices are about to be read: their memory is asked for while another book is.
+    func prefetchBest() { state.read { $0.book.prefetchBest() } }
+
     /// Takes the next event of the stream; hot.
     func receive(_ event: DepthEvent, from connection: Int, at arrival: Arrival) -> Reaction {
         state.withLock { state in
