@@ -226,7 +226,7 @@ struct GatewayScene {
     ) -> GatewayRequest {
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false).map(
             String.init)
-        let query = Array((parts.count > 1 ? parts[1] : "").utf8)
+        let query = Array((parts.count > 1 ? parts[1] : "").utf8)[...]
         return GatewayRequest(
             method: method, path: parts[0], rawQuery: query, host: "localhost:1",
             ifNoneMatch: ifNoneMatch, body: Array(body.utf8))

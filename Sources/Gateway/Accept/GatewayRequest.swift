@@ -7,7 +7,8 @@ final class GatewayRequest: Sendable {
     let method: String
     let path: String
     let query: QueryString
-    let rawQuery: [UInt8]
+    /// The query as sent; a part of the request's head, which is not copied.
+    let rawQuery: ArraySlice<UInt8>
     let scheme: String
     let host: String?
     /// Where the request comes from, for the log.
@@ -17,7 +18,7 @@ final class GatewayRequest: Sendable {
     let start: ContinuousClock.Instant
 
     init(
-        method: String, path: String, rawQuery: [UInt8], scheme: String = "http", host: String? = nil,
+        method: String, path: String, rawQuery: ArraySlice<UInt8>, scheme: String = "http", host: String? = nil,
         client: String = "", ifNoneMatch: String? = nil, body: [UInt8] = [],
         start: ContinuousClock.Instant = .now, query: QueryString? = nil
     ) {

@@ -21,11 +21,16 @@ final class GatewayServer: HTTPRequestHandler {
 
     func handle(_ request: HTTPServerRequest, _ reply: HTTPReply) {
         let start = ContinuousClock.now
+        let accepted = GatewayRequest(
+            method: request.method, path: request.path, rawQuery: request.rawQuery,
+            scheme: request.isTLS ? "https" : "http", host: request.header("host"),
+            client: request.remoteAddress, ifNoneMatch: request.header("if-none-match"), body: request.body,
+            start: start)
         let sentID = RequestIDs.accepted(request.header(RequestIDs.header))
         let origin = request.header("origin")
         let more = crossOrigin?.headers(origin: origin) ?? []
         let send: @Sendable (GatewayReply) -> Void = { [journal] answer in
-            let id = journal.note(answer, to: request, sentID, since: start)
+            let id = journal.note(answer, to: accepted, sentID)
             guard answer.status != 200 || !answer.headers.isEmpty || id != nil || !more.isEmpty else {
                 return reply.sendJSON(answer.body)
             }
@@ -39,15 +44,10 @@ final class GatewayServer: HTTPRequestHandler {
             !request.header("upgrade", is: "websocket")
         else { return send(.notFound) }
         if let refusal = limit?.refusal(request, now: start) { return send(refusal) }
-        let preflight = crossOrigin?.preflight(method: request.method, origin: origin) {
+        let preflight = crossOrigin?.preflight(method: accepted.method, origin: origin) {
             request.header("access-control-request-method")
         }
         if let preflight { return send(preflight) }
-        let accepted = GatewayRequest(
-            method: request.method, path: request.path, rawQuery: Array(request.rawQuery),
-            scheme: request.isTLS ? "https" : "http", host: request.header("host"),
-            client: request.remoteAddress, ifNoneMatch: request.header("if-none-match"), body: request.body,
-            start: start)
         let fetchSite = request.header("sec-fetch-site")
         dispatcher.assumeIsolated {
             $0.handle(

@@ -1,27 +1,24 @@
 /// The raw query of a request, read in place: no dictionary is built, and the last of repeated parameters wins.
 struct QueryString: Sendable {
-    private let bytes: [UInt8]
+    private let bytes: ArraySlice<UInt8>
 
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
-    init(_ text: String) { bytes = Array(text.utf8) }
+    init(_ bytes: ArraySlice<UInt8>) { self.bytes = bytes }
+    init(_ text: String) { bytes = Array(text.utf8)[...] }
 
     /// The decoded value of a parameter; nil when it is absent, empty when it has no value.
     func last(_ name: StaticString) -> String? {
-        let found = unsafe bytes.withUnsafeBufferPointer { bytes in
-            var found: Range<Int>?
-            var start = 0
-            while start < bytes.count {
-                var end = start
-                var equals = -1
-                while end < bytes.count, unsafe bytes[end] != UInt8(ascii: "&") {
-                    if equals < 0, unsafe bytes[end] == UInt8(ascii: "=") { equals = end }
-                    end += 1
-                }
-                let nameEnd = equals < 0 ? end : equals
-                if matches(start..<nameEnd, name) { found = min(nameEnd + 1, end)..<end }
-                start = end + 1
+        var found: Range<Int>?
+        var start = bytes.startIndex
+        while start < bytes.endIndex {
+            var end = start
+            var equals: Int?
+            while end < bytes.endIndex, bytes[end] != UInt8(ascii: "&") {
+                if equals == nil, bytes[end] == UInt8(ascii: "=") { equals = end }
+                end += 1
             }
-            return found
+            let nameEnd = equals ?? end
+            if matches(start..<nameEnd, name) { found = min(nameEnd + 1, end)..<end }
+            start = end + 1
         }
         return found.map(decoded)
     }
@@ -38,7 +35,7 @@ struct QueryString: Sendable {
     /// One segment of a path, where `+` is itself.
     static func decodedSegment(_ text: Substring) -> String {
         let bytes = text.utf8.flatMap { $0 == UInt8(ascii: "+") ? Array("%2B".utf8) : [$0] }
-        return QueryString(bytes).decoded(0..<bytes.count)
+        return QueryString(bytes[...]).decoded(0..<bytes.count)
     }
 
     private func matches(_ range: Range<Int>, _ name: StaticString) -> Bool {

@@ -39,13 +39,19 @@ enum ReplicaChoice {
     ///
     /// That is a failover too, although nothing was sent: the client is told.
     static func passedOver(_ candidates: [Candidate], turn: Int) -> Int? {
-        guard let first = rotated(candidates.count, turn).first else { return nil }
+        guard !candidates.isEmpty else { return nil }
+        let first = first(candidates.count, turn: turn)
         return candidates[first].isRunning && candidates[first].condition == .down ? first : nil
     }
 
-    private static func rotated(_ count: Int, _ turn: Int) -> [Int] {
-        guard count > 0 else { return [] }
-        let start = Int(UInt(bitPattern: turn) % UInt(count))
+    /// Whose turn it is among so many.
+    static func first(_ count: Int, turn: Int) -> Int {
+        count > 0 ? Int(UInt(bitPattern: turn) % UInt(count)) : 0
+    }
+
+    /// All of them, from the one whose turn it is on.
+    static func rotated(_ count: Int, _ turn: Int) -> [Int] {
+        let start = first(count, turn: turn)
         return (0..<count).map { ($0 + start) % count }
     }
 }

@@ -1,5 +1,8 @@
 internal import DepthCacheAPI
 
+/// Told the payload of a worker's answer, or why there is none; on the loop.
+typealias WorkerLinkCompletion = (Result<[UInt8], WorkerLinkError>) -> Void
+
 /// A loop's connection to one worker, as the forwarding needs it; every call happens on the loop.
 protocol WorkerLink: AnyObject {
     var condition: LinkCondition { get }
@@ -7,16 +10,16 @@ protocol WorkerLink: AnyObject {
     var trouble: String { get }
     /// Sends a book query; the completion is called once, on the loop, with the answer's payload or a reason.
     func ask(
-        _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
+        _ query: [UInt8], timeout: Duration, completion: @escaping WorkerLinkCompletion)
     /// Sends a `BooksQuery`, in the same way.
     func askBooks(
-        _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
+        _ query: [UInt8], timeout: Duration, completion: @escaping WorkerLinkCompletion)
     /// Sends an `MarketQuery`, in the same way.
     func audit(
-        _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
+        _ query: [UInt8], timeout: Duration, completion: @escaping WorkerLinkCompletion)
     /// Sends a `MarketQuery`, in the same way.
     func describe(
-        _ query: [UInt8], timeout: Duration, completion: @escaping (Result<[UInt8], WorkerLinkError>) -> Void)
+        _ query: [UInt8], timeout: Duration, completion: @escaping WorkerLinkCompletion)
 }
 
 /// Why a worker gave no answer.
@@ -46,10 +49,20 @@ enum BookOutcome {
     case badRequest(parameter: String, message: String)
 }
 
+/// Where copies are kept by now, and the loop's links to there; one for all queries of a loop.
+protocol ReplicaFinder: AnyObject {
+    func link(to replica: ReplicaRoute) -> (any WorkerLink)?
+    /// Reads the routes of a market once more.
+    func look(for market: CachePicture) -> RoutedReplicas?
+}
+
 /// One query on its way: tries replica after replica until one serves it or the time is up.
 ///
 /// Bound to its loop. A replica that stays silent is not given up: the next one is asked beside it, and whoever answers
 /// first is believed.
+///
+/// Nearly always every copy is well and the first one that is asked answers: then nothing is kept but which that was. The
+/// lists of who is asked, waits or has failed are made by `spread`, when there is a second thing to do.
 final class BookRequest {
     /// A worker that has not answered for so long is doubted.
     static let doubtAfter = Duration.milliseconds(600)
@@ -61,56 +74,90 @@ final class BookRequest {
     static let moveSightPatience = Duration.seconds(1)
     private static let spared = "not asked, because too many queries had to be asked again"
 
-    /// All that were found, also those that a later look at the routes has brought.
-    private var replicas: [ReplicaRoute]
+    private let route: MarketRoute
     private let question: BookQuestion
-    private var links: [(any WorkerLink)?]
-    private let look: () -> RoutedReplicas?
+    private let finder: any ReplicaFinder
     private let ledger: RetryLedger
-    /// How many copies the routes gave at first.
-    private let routedCount: Int
-    private var wasAsked = false
-    /// A copy that could have been asked was not, because the budget of retries is used up.
-    private var isOutOfRetries = false
-    /// Since when it is known that the routes are behind: a copy that was said to run is not there.
-    private var movedSince: ContinuousClock.Instant?
     private let start: ContinuousClock.Instant
     private let deadline: ContinuousClock.Instant
-    private var waiting: [Int]
-    private var asked: [Int] = []
+    /// Told what became of it, and which replicas the outcome's numbers mean.
+    private var completion: ((BookOutcome, [ReplicaRoute]) -> Void)?
+    /// Whose turn it is among the copies.
+    private let turn: Int
+    /// The link to the copy whose turn it is, where all copies are well; asked first.
+    private var first: (any WorkerLink)?
+    /// Whether the lists below are in use.
+    private var isSpread = false
+    /// A copy that could have been asked was not, because the budget of retries is used up.
+    private var isOutOfRetries = false
+    private var wasAsked = false
     private var lastAsked: ContinuousClock.Instant
+    /// Since when it is known that the routes are behind: a copy that was said to run is not there.
+    private var movedSince: ContinuousClock.Instant?
+    /// All that were found, also those that a later look at the routes has brought.
+    private var replicas: [ReplicaRoute]
+    private var links: [(any WorkerLink)?] = []
+    private var waiting: [Int] = []
+    private var asked: [Int] = []
     private var failures: [ReplicaFailure] = []
     private var reasons: [String] = []
     /// Those that were in sync but stood before the wanted id; asked again until they have caught up.
     private var behind: [Int] = []
     private var latest: Int64?
-    /// Told what became of it, and which replicas the outcome's numbers mean.
-    private var completion: ((BookOutcome, [ReplicaRoute]) -> Void)?
 
-    /// `look` reads the routes of the market once more.
     init(
-        route: MarketRoute, question: BookQuestion, links: [(any WorkerLink)?], deadline: Duration,
-        now: ContinuousClock.Instant, ledger: RetryLedger,
-        look: @escaping () -> RoutedReplicas? = { nil },
+        route: MarketRoute, question: BookQuestion, deadline: Duration, now: ContinuousClock.Instant,
+        ledger: RetryLedger, finder: any ReplicaFinder,
         completion: @escaping (BookOutcome, [ReplicaRoute]) -> Void
     ) {
-        replicas = route.replicas
-        routedCount = route.replicas.count
+        self.route = route
         self.question = question
-        self.links = links
-        self.look = look
+        self.finder = finder
         self.ledger = ledger
         self.completion = completion
+        replicas = route.replicas
+        turn = route.nextTurn()
         start = now
         lastAsked = now
         self.deadline = now + deadline
-        waiting = []
-        let candidates = zip(route.replicas, links).map { replica, link in
+        first = usualFirst(now)
+    }
+
+    /// How many copies the routes gave at first.
+    private var routedCount: Int { route.replicas.count }
+
+    private var firstIndex: Int { ReplicaChoice.first(routedCount, turn: turn) }
+
+    /// The link to the copy whose turn it is if all copies are well; nil where somebody must be passed over.
+    private func usualFirst(_ now: ContinuousClock.Instant) -> (any WorkerLink)? {
+        var first: (any WorkerLink)?
+        for index in route.replicas.indices {
+            let replica = route.replicas[index]
+            guard replica.isRunning, !ledger.isShunned(replica, at: now),
+                let link = finder.link(to: replica), link.condition == .up
+            else { return nil }
+            if index == firstIndex { first = link }
+        }
+        return first
+    }
+
+    /// Makes the lists: of the copies as they are now, in the order in which they are to be asked.
+    private func spread(_ now: ContinuousClock.Instant) {
+        guard !isSpread else { return }
+        isSpread = true
+        links = replicas.map(finder.link)
+        if wasAsked {
+            // All were well; the one whose turn it was has been asked, and its answer may still come.
+            links[firstIndex] = first
+            asked = [firstIndex]
+            waiting = ReplicaChoice.rotated(routedCount, turn).filter { $0 != firstIndex }
+            return
+        }
+        let candidates = zip(replicas, links).map { replica, link in
             ReplicaChoice.Candidate(
                 condition: link?.condition ?? .down, isRunning: replica.isRunning,
                 isShunned: ledger.isShunned(replica, at: now))
         }
-        let turn = route.nextTurn()
         waiting = ReplicaChoice.order(candidates, turn: turn)
         if let index = ReplicaChoice.passedOver(candidates, turn: turn) {
             failures.append(ReplicaFailure(index: index, detail: trouble(index)))
@@ -122,6 +169,13 @@ final class BookRequest {
     /// Asks the next replica that can be asked, or ends when none is left and none may still answer.
     func advance(_ now: ContinuousClock.Instant) {
         guard !isDone else { return }
+        if !isSpread {
+            guard !wasAsked, let first else {
+                spread(now)
+                return advance(now)
+            }
+            return ask(firstIndex, first, now)
+        }
         if let position = waiting.firstIndex(where: { isReachable($0) }) {
             guard mayAsk(waiting[position], now) else { return }
             ask(waiting.remove(at: position), now)
@@ -149,7 +203,7 @@ final class BookRequest {
     /// Goes on with copies that were made since the routes were read; waits for one if a copy has just been moved away.
     private func lookAgain(_ now: ContinuousClock.Instant) {
         let known = replicas.count
-        if let found = look() {
+        if let found = finder.look(for: route.cache) {
             for (replica, link) in zip(found.replicas, found.links)
             where !replicas.contains(where: { $0.replica.name == replica.replica.name }) {
                 replicas.append(replica)
@@ -166,6 +220,11 @@ final class BookRequest {
     /// Looks after the request from time to time: gives up at the deadline, asks others beside a silent one.
     func check(_ now: ContinuousClock.Instant) {
         guard !isDone else { return }
+        if !isSpread {
+            let isWell = now - lastAsked < Self.doubtAfter && first?.condition == .up && now < deadline
+            guard !isWell else { return }
+            spread(now)
+        }
         guard now < deadline else { return conclude() }
         if asked.isEmpty, !behind.isEmpty, now - start < Self.catchUpPatience {
             waiting += behind
@@ -180,48 +239,62 @@ final class BookRequest {
     }
 
     private func ask(_ index: Int, _ now: ContinuousClock.Instant) {
+        asked.append(index)
+        guard let link = links[index] else { return }
+        ask(index, link, now)
+    }
+
+    private func ask(_ index: Int, _ link: any WorkerLink, _ now: ContinuousClock.Instant) {
         if !wasAsked { ledger.countQuery(at: now) }
         wasAsked = true
-        asked.append(index)
         lastAsked = now
-        guard let link = links[index] else { return }
         question.ask(link, timeout: deadline - now) { [self] in finish(index, $0) }
     }
 
     private func finish(_ index: Int, _ result: Result<[UInt8], WorkerLinkError>) {
         guard !isDone else { return }
+        let answer = read(result)
+        if case .success(.served(let json, let mark)) = answer {
+            ledger.forgive(replicas[index])
+            return end(.served(json, mark, by: index, after: failures.filter { $0.index != index }))
+        }
+        spread(.now)
         asked.removeAll { $0 == index }
-        switch result {
+        switch answer {
         case .failure(let error): fail(index, error.reason)
-        case .success(let bytes):
-            do {
-                switch try question.read(bytes) {
-                case .served(let json, let mark):
-                    ledger.forgive(replicas[index])
-                    let failed = failures.filter { $0.index != index }
-                    return end(.served(json, mark, by: index, after: failed))
-                case .behind(let id):
-                    behind.append(index)
-                    latest = max(latest ?? id, id)
-                case .badRequest(let parameter, let message):
-                    return end(.badRequest(parameter: parameter, message: message))
-                case .notSynchronized(let reason):
-                    reasons.append(reason)
-                    fail(index, "#6000 out of sync: \(reason)")
-                case .notHere:
-                    let isMoved = replicas[index].isRunning
-                    if isMoved, movedSince == nil { movedSince = .now }
-                    reasons.append(
-                        isMoved
-                            ? "the replica has left \(replicas[index].workerName)"
-                            : "the replica has not started on \(replicas[index].workerName)")
-                    fail(index, "has no replica of the market")
-                }
-            } catch {
-                fail(index, "unreadable answer: \(error)")
-            }
+        case .success(.served): break
+        case .success(.behind(let id)):
+            behind.append(index)
+            latest = max(latest ?? id, id)
+        case .success(.badRequest(let parameter, let message)):
+            return end(.badRequest(parameter: parameter, message: message))
+        case .success(.notSynchronized(let reason)):
+            reasons.append(reason)
+            fail(index, "#6000 out of sync: \(reason)")
+        case .success(.notHere):
+            let isMoved = replicas[index].isRunning
+            if isMoved, movedSince == nil { movedSince = .now }
+            reasons.append(
+                isMoved
+                    ? "the replica has left \(replicas[index].workerName)"
+                    : "the replica has not started on \(replicas[index].workerName)")
+            fail(index, "has no replica of the market")
         }
         advance(.now)
+    }
+
+    private func read(
+        _ result: Result<[UInt8], WorkerLinkError>
+    ) -> Result<ReplicaAnswer, WorkerLinkError> {
+        switch result {
+        case .failure(let error): return .failure(error)
+        case .success(let bytes):
+            do throws(LinkPayloadError) {
+                return .success(try question.read(bytes))
+            } catch {
+                return .failure(WorkerLinkError(reason: "unreadable answer: \(error)"))
+            }
+        }
     }
 
     private func isReachable(_ index: Int) -> Bool {

@@ -33,8 +33,13 @@ actor Dispatcher {
     private nonisolated let executor: any SerialExecutor
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
-    var links: [String: any WorkerLink] = [:]
+    let copies: LoopLinks
+    var links: [String: any WorkerLink] {
+        get { copies.links }
+        _modify { yield &copies.links }
+    }
     let ledger: RetryLedger
+    private let known = KnownQueries()
     private var inFlight: [BookRequest] = []
     /// When there are more, those that are done are let go, so that no memory is touched that is not in use.
     private var mostInFlight = Dispatcher.fewInFlight
@@ -44,6 +49,7 @@ actor Dispatcher {
         self.service = service
         self.executor = executor
         ledger = RetryLedger(metrics: service.metrics)
+        copies = LoopLinks(directory: service.directory)
     }
 
     func handle(
@@ -99,9 +105,6 @@ actor Dispatcher {
         ledger.tidy(now)
     }
 
-    /// Who waits for answers from links.
-    let awaited = AwaitedAnswers()
-
     /// For the end of the loop: queries know links, and links this dispatcher.
     func abandonQueries() { inFlight = [] }
 
@@ -114,6 +117,10 @@ extension Dispatcher {
         _ request: GatewayRequest, _ endpoint: Endpoint, _ side: BookSide,
         _ reply: @escaping @Sendable (GatewayReply) -> Void
     ) {
+        let table = service.directory.table
+        if let known = known.find(request.rawQuery, in: table) {
+            return ask(known, side, request, endpoint, reply)
+        }
         let query: BookQuery
         do throws(ParameterProblem) {
             query = try request.bookQuery(side)
@@ -124,13 +131,17 @@ extension Dispatcher {
                 reply)
         }
         let key = MarketKey(exchange: query.exchange, market: query.market)
-        if let route = service.directory.table.routes[key] {
-            return ask(route, query, request, endpoint, reply)
+        let understood = { [self] (route: MarketRoute, table: RoutingTable) in
+            known.keep(
+                request.rawQuery, query, wantsDebug: request.wantsDebug, key: key, route: route, of: table)
+        }
+        if let route = table.routes[key] {
+            return ask(understood(route, table), side, request, endpoint, reply)
         }
         Task {
             do throws(StoreError) {
                 if let route = try await service.directory.lookUp(key) {
-                    return ask(route, query, request, endpoint, reply)
+                    return ask(understood(route, table), side, request, endpoint, reply)
                 }
                 let text = "DepthCache '\(query.market)' for '\(query.exchange)' not found!"
                 let hint = service.markets.withLock { $0 }.problem(exchange: query.exchange)?.description
@@ -145,22 +156,21 @@ extension Dispatcher {
     }
 
     private func ask(
-        _ route: MarketRoute, _ query: BookQuery, _ request: GatewayRequest, _ endpoint: Endpoint,
+        _ known: KnownQueries.Known, _ side: BookSide, _ request: GatewayRequest, _ endpoint: Endpoint,
         _ reply: @escaping @Sendable (GatewayReply) -> Void
     ) {
+        let route = known.route
         guard !route.replicas.isEmpty else {
             let standing = route.cache.standing
             let reason = standing.isReady || standing.message.isEmpty ? "" : " \(standing.message)"
-            let message = "No DCN found for '\(query.market)' on '\(query.exchange)'!\(reason)"
+            let message = "No DCN found for '\(known.market)' on '\(known.exchange)'!\(reason)"
             return finish(
                 request, endpoint, .unplaced, Envelope.error(.noReplicaPlaced, endpoint.event, message), reply
             )
         }
-        var query = query
-        query.exchange = route.cache.exchange
-        query.market = route.cache.market
-        ask(route, .side(query.encoded()), since: request.start) { [self] outcome, replicas in
-            answer(outcome, replicas, route.cache, request, endpoint, reply)
+        let wantsDebug = known.wantsDebug
+        ask(route, known.question(side), since: request.start) { [self] outcome, replicas in
+            answer(outcome, replicas, route.cache, wantsDebug, request, endpoint, reply)
         }
     }
 
@@ -169,16 +179,9 @@ extension Dispatcher {
         _ route: MarketRoute, _ question: BookQuestion, since start: ContinuousClock.Instant,
         completion: @escaping (BookOutcome, [ReplicaRoute]) -> Void
     ) {
-        let look = { [self] () -> RoutedReplicas? in
-            let key = MarketKey(exchange: route.cache.exchange, market: route.cache.market)
-            return service.directory.table.routes[key].map { route in
-                RoutedReplicas(replicas: route.replicas, links: route.replicas.map { links[$0.workerUID] })
-            }
-        }
         let book = BookRequest(
-            route: route, question: question, links: route.replicas.map { links[$0.workerUID] },
-            deadline: service.requestDeadline, now: start, ledger: ledger, look: look,
-            completion: completion)
+            route: route, question: question, deadline: service.requestDeadline, now: start, ledger: ledger,
+            finder: copies, completion: completion)
         book.advance(start)
         guard !book.isDone else { return }
         inFlight.append(book)
@@ -188,8 +191,8 @@ extension Dispatcher {
     }
 
     private func answer(
-        _ outcome: BookOutcome, _ replicas: [ReplicaRoute], _ cache: CachePicture, _ request: GatewayRequest,
-        _ endpoint: Endpoint, _ reply: @Sendable (GatewayReply) -> Void
+        _ outcome: BookOutcome, _ replicas: [ReplicaRoute], _ cache: CachePicture, _ wantsDebug: Bool,
+        _ request: GatewayRequest, _ endpoint: Endpoint, _ reply: @Sendable (GatewayReply) -> Void
     ) {
         let event = endpoint.event
         switch outcome {
@@ -198,7 +201,7 @@ extension Dispatcher {
             service.metrics.count(endpoint, outcome, since: request.start)
             var extra: Members = []
             var reason = ""
-            if request.wantsDebug {
+            if wantsDebug {
                 extra.append(("debug", request.debug([service.own, replicas[index].podName])))
             }
             if !failures.isEmpty {

@@ -2,47 +2,16 @@ internal import DepthCacheAPI
 internal import Telemetry
 internal import Transport
 
-/// The completions of questions that are under way on the links of a loop, by number; bound to the loop.
-final class AwaitedAnswers {
-    typealias Completion = (Result<[UInt8], WorkerLinkError>) -> Void
-    private var completions: [UInt64: (first: Completion, others: [Completion])] = [:]
-    private var last: UInt64 = 0
-
-    func add(_ completion: @escaping Completion) -> UInt64 {
-        last &+= 1
-        completions[last] = (completion, [])
-        return last
-    }
-
-    /// Lets one more wait for an answer; false if it has come already.
-    func join(_ number: UInt64, _ completion: @escaping Completion) -> Bool {
-        completions[number]?.others.append(completion) != nil
-    }
-
-    func complete(_ number: UInt64, _ result: Result<[UInt8], WorkerLinkError>) {
-        guard let waiting = completions.removeValue(forKey: number) else { return }
-        waiting.first(result)
-        for other in waiting.others { other(result) }
-    }
-}
-
 /// A `WorkerLink` over the real link; lives on its loop, inside the dispatcher.
 final class WorkerLinkClient: WorkerLink {
     let worker: WorkerPicture
     private let client: LinkClient
-    private let dispatcher: Dispatcher
-    private let awaited: AwaitedAnswers
     private let sharing: QuestionSharing?
 
-    init(
-        worker: WorkerPicture, client: LinkClient, dispatcher: Dispatcher, awaited: AwaitedAnswers,
-        sharing: QuestionSharing? = nil
-    ) {
+    init(worker: WorkerPicture, client: LinkClient, sharing: QuestionSharing? = nil) {
         self.sharing = sharing
         self.worker = worker
         self.client = client
-        self.dispatcher = dispatcher
-        self.awaited = awaited
     }
 
     var condition: LinkCondition {
@@ -63,40 +32,40 @@ final class WorkerLinkClient: WorkerLink {
         }
     }
 
-    func ask(_ query: [UInt8], timeout: Duration, completion: @escaping AwaitedAnswers.Completion) {
+    func ask(_ query: [UInt8], timeout: Duration, completion: @escaping WorkerLinkCompletion) {
         ask(LinkMessageKind.bookQuery, LinkMessageKind.bookAnswer, query, timeout, completion)
     }
 
-    func askBooks(_ query: [UInt8], timeout: Duration, completion: @escaping AwaitedAnswers.Completion) {
+    func askBooks(_ query: [UInt8], timeout: Duration, completion: @escaping WorkerLinkCompletion) {
         ask(LinkMessageKind.booksQuery, LinkMessageKind.booksAnswer, query, timeout, completion)
     }
 
-    func audit(_ query: [UInt8], timeout: Duration, completion: @escaping AwaitedAnswers.Completion) {
+    func audit(_ query: [UInt8], timeout: Duration, completion: @escaping WorkerLinkCompletion) {
         ask(LinkMessageKind.auditQuery, LinkMessageKind.auditAnswer, query, timeout, completion)
     }
 
-    func describe(_ query: [UInt8], timeout: Duration, completion: @escaping AwaitedAnswers.Completion) {
+    func describe(_ query: [UInt8], timeout: Duration, completion: @escaping WorkerLinkCompletion) {
         ask(LinkMessageKind.bookInfoQuery, LinkMessageKind.bookInfoAnswer, query, timeout, completion)
     }
 
     private func ask(
         _ kind: UInt8, _ answerKind: UInt8, _ query: [UInt8], _ timeout: Duration,
-        _ completion: @escaping AwaitedAnswers.Completion
+        _ completion: @escaping WorkerLinkCompletion
     ) {
         let isShareable = kind == LinkMessageKind.bookQuery || kind == LinkMessageKind.booksQuery
-        let sharing = isShareable ? sharing : nil
-        let due = sharing == nil ? nil : ContinuousClock.now + timeout
-        if let sharing, let due,
-            let number = sharing.find(kind, query, due: due, batch: client.batchNumber),
-            awaited.join(number, completion)
+        let complete: (Result<LinkAnswer, LinkError>) -> Void = { completion(Self.translate($0, answerKind)) }
+        guard isShareable, let sharing else {
+            _ = client.ask(kind: kind, payload: query, deadline: timeout, completion: complete)
+            return
+        }
+        let due = ContinuousClock.now + timeout
+        if let number = sharing.find(kind, query, due: due, batch: client.batchNumber),
+            client.join(number, completion: complete)
         {
             return sharing.shared.add()
         }
-        let number = awaited.add(completion)
-        if let due { sharing?.add(kind, query, number, due: due) }
-        client.request(kind: kind, payload: query, deadline: timeout) { [dispatcher] result in
-            dispatcher.assumeIsolated { $0.awaited.complete(number, Self.translate(result, answerKind)) }
-        }
+        let number = client.ask(kind: kind, payload: query, deadline: timeout, completion: complete)
+        if let number { sharing.add(kind, query, number, due: due) }
     }
 
     func stop() { client.stop() }
@@ -114,6 +83,23 @@ final class WorkerLinkClient: WorkerLink {
             .failure(WorkerLinkError(reason: "connection lost: \(reason)"))
         case .failure(.deadlineExceeded): .failure(WorkerLinkError(reason: "no answer in time"))
         case .failure(.tooLarge): .failure(WorkerLinkError(reason: "the query is too large"))
+        }
+    }
+}
+
+/// The links of one loop, by the worker's uid; bound to the loop.
+final class LoopLinks: ReplicaFinder {
+    var links: [String: any WorkerLink] = [:]
+    private let directory: ClusterDirectory
+
+    init(directory: ClusterDirectory) { self.directory = directory }
+
+    func link(to replica: ReplicaRoute) -> (any WorkerLink)? { links[replica.workerUID] }
+
+    func look(for market: CachePicture) -> RoutedReplicas? {
+        let key = MarketKey(exchange: market.exchange, market: market.market)
+        return directory.table.routes[key].map { route in
+            RoutedReplicas(replicas: route.replicas, links: route.replicas.map(link))
         }
     }
 }
@@ -141,7 +127,7 @@ extension Dispatcher {
                 keys: settings.keys, expectedUID: worker.uid, expectedIncarnation: worker.incarnation,
                 timings: settings.timings, onStateChange: service.metrics.links.follow())
             links[worker.uid] = WorkerLinkClient(
-                worker: worker, client: client, dispatcher: self, awaited: awaited,
+                worker: worker, client: client,
                 sharing: service.sharesAnswers ? QuestionSharing(shared: service.metrics.shared) : nil)
             client.start()
         }

@@ -22,20 +22,17 @@ struct RequestJournal: Sendable {
     /// Writes the answer down if need be; the id that it is to carry, nil if nothing is said about it anywhere.
     ///
     /// An id of ours is made only where there is something to find by it.
-    func note(
-        _ answer: GatewayReply, to request: HTTPServerRequest, _ sentID: String?,
-        since start: ContinuousClock.Instant
-    ) -> String? {
+    func note(_ answer: GatewayReply, to request: GatewayRequest, _ sentID: String?) -> String? {
         let isTrouble = answer.outcome.isTrouble
         let writes = writesAll || isTrouble || LogSettings.allows(.debug)
         guard writes || sentID != nil || answer.status >= 400 else { return nil }
         let id = sentID ?? ids.next()
         guard writes, !isTrouble || writesAll || passes() else { return id }
-        let took = start.duration(to: .now)
+        let took = request.start.duration(to: .now)
         let milliseconds = Double(took / .microseconds(1)).rounded() / 1000
         let reason = answer.reason
         let fields: KeyValuePairs<String, String> = [
-            "request_id": id, "client": request.remoteAddress, "method": request.method,
+            "request_id": id, "client": request.client, "method": request.method,
             "path": String(request.path.prefix(200)), "status": "\(answer.status)",
             "outcome": answer.outcome.label, "bytes": "\(answer.body.count)",
             "milliseconds": "\(milliseconds)", "reason": String(reason.prefix(1000)),

@@ -50,9 +50,12 @@ package final class HTTPReply: Sendable {
         onLoop { $0.answer($1, status: status, headers: headers, body: body) }
     }
 
-    /// A whole JSON answer: the usual case, with no header list to walk.
+    /// A whole JSON answer; of status 200 it is the usual one, with no header list to walk.
     package func sendJSON(status: Int = 200, _ body: ArraySlice<UInt8>) {
-        send(status: status, headers: Self.jsonType, body: body)
+        guard status == 200 else { return send(status: status, headers: Self.jsonType, body: body) }
+        isSettled.store(true, ordering: .releasing)
+        if loop.isOnLoop { return connection.answerJSON(number, body) }
+        onLoop { $0.answerJSON($1, body) }
     }
     private static let jsonType = [HTTPHeader("content-type", "application/json")]
 

@@ -8,16 +8,43 @@ extension HTTPServerConnection {
 
     func answer(_ number: Int, status: Int, headers: [HTTPHeader], body: ArraySlice<UInt8>) {
         guard let answer = current(number), !answer.hasBegun else { return }
-        let (status, headers, body) = affordable(status, headers, body)
+        if isAffordable(body) {
+            write(answer, status, body) { Self.appendHead(status: status, headers: headers, to: &$0) }
+        } else {
+            refuseMemory(answer)
+        }
+    }
+
+    /// The usual answer, whose head is always the same.
+    func answerJSON(_ number: Int, _ body: ArraySlice<UInt8>) {
+        guard let answer = current(number), !answer.hasBegun else { return }
+        if isAffordable(body) {
+            write(answer, 200, body) { $0.append(contentsOf: Self.jsonHead) }
+        } else {
+            refuseMemory(answer)
+        }
+    }
+    private static let jsonHead = Array("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n".utf8)
+
+    /// Says that too much waits for slow readers already.
+    private func refuseMemory(_ answer: Answer) {
+        let (headers, body) = memoryRefusal()
+        write(answer, 503, body) { Self.appendHead(status: 503, headers: headers, to: &$0) }
+    }
+
+    private func write(
+        _ answer: Answer, _ status: Int, _ body: ArraySlice<UInt8>, head: (inout [UInt8]) -> Void
+    ) {
         channel?.writeNow { bytes in
-            Self.appendHead(status: status, headers: headers, keepsAlive: answer.keepsAlive, to: &bytes)
+            head(&bytes)
+            if !answer.keepsAlive { bytes.append(raw: "connection: close\r\n") }
             // These have no body, and a length would be read as that of the answer to a plain GET.
             if HTTPStatus.hasBody(status) {
-                bytes.append(contentsOf: "content-length: ".utf8)
+                bytes.append(raw: "content-length: ")
                 Self.append(body.count, to: &bytes)
-                bytes.append(contentsOf: "\r\n".utf8)
+                bytes.append(raw: "\r\n")
             }
-            bytes.append(contentsOf: "\r\n".utf8)
+            bytes.append(raw: "\r\n")
             if HTTPStatus.hasBody(status), !answer.isHead { bytes.append(contentsOf: body) }
         }
         account()
@@ -27,8 +54,9 @@ extension HTTPServerConnection {
     func begin(_ number: Int, status: Int, headers: [HTTPHeader]) {
         guard var answer = current(number), !answer.hasBegun else { return }
         var bytes: [UInt8] = []
-        Self.appendHead(status: status, headers: headers, keepsAlive: answer.keepsAlive, to: &bytes)
-        bytes.append(contentsOf: "transfer-encoding: chunked\r\n\r\n".utf8)
+        Self.appendHead(status: status, headers: headers, to: &bytes)
+        if !answer.keepsAlive { bytes.append(raw: "connection: close\r\n") }
+        bytes.append(raw: "transfer-encoding: chunked\r\n\r\n")
         answer.hasBegun = true
         phase = .answering(answer)
         channel?.writeNow(bytes)
@@ -88,9 +116,7 @@ extension HTTPServerConnection {
         if waiting > 0 { readOn() }
     }
 
-    private static func appendHead(
-        status: Int, headers: [HTTPHeader], keepsAlive: Bool, to bytes: inout [UInt8]
-    ) {
+    private static func appendHead(status: Int, headers: [HTTPHeader], to bytes: inout [UInt8]) {
         bytes.append(
             contentsOf: status == 200
                 ? "HTTP/1.1 200 OK\r\n".utf8 : "HTTP/1.1 \(status) \(HTTPStatus.reason(status))\r\n".utf8)
@@ -100,11 +126,16 @@ extension HTTPServerConnection {
             bytes.append(contentsOf: header.value.utf8)
             bytes.append(contentsOf: "\r\n".utf8)
         }
-        if !keepsAlive { bytes.append(contentsOf: "connection: close\r\n".utf8) }
     }
 
     private static func append(_ number: Int, to bytes: inout [UInt8]) {
         if number >= 10 { append(number / 10, to: &bytes) }
         bytes.append(UInt8(0x30 + number % 10))
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func append(raw text: StaticString) {
+        unsafe append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 }

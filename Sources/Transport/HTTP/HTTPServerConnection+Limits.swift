@@ -82,15 +82,15 @@ extension HTTPServerConnection {
         }
     }
 
-    /// The answer, or where it is large and too much waits for slow readers already, one that says so.
-    func affordable(
-        _ status: Int, _ headers: [HTTPHeader], _ body: ArraySlice<UInt8>
-    ) -> (status: Int, headers: [HTTPHeader], body: ArraySlice<UInt8>) {
-        guard body.count > Self.smallHold,
-            server.heldBytes + body.count > server.configuration.maximumHeldBytes
-        else { return (status, headers, body) }
+    /// Whether an answer may wait for its reader: small ones always, large ones until too much waits for slow readers already.
+    func isAffordable(_ body: ArraySlice<UInt8>) -> Bool {
+        body.count <= Self.smallHold || server.heldBytes + body.count <= server.configuration.maximumHeldBytes
+    }
+
+    /// What takes the place of an answer that is not affordable.
+    func memoryRefusal() -> (headers: [HTTPHeader], body: ArraySlice<UInt8>) {
         server.refusals.add(.memory, client: remoteAddress)
         let (type, words) = refusal(503, "too much waits for slow clients; try again")
-        return (503, [HTTPHeader("content-type", type), HTTPHeader("retry-after", "1")], words[...])
+        return ([HTTPHeader("content-type", type), HTTPHeader("retry-after", "1")], words[...])
     }
 }

@@ -42,9 +42,24 @@ package final class LinkClient: Sendable {
     /// Closes; what is being asked fails.
     package func stop() { loop.execute { [session] in session.stop() } }
 
-    /// Asks; `completion` runs exactly once, on the loop's thread.
+    /// Asks, on the loop only; `completion` runs exactly once, on the loop.
     ///
-    /// Callable from any thread.
+    /// Returns the number by which others may `join`; nil where `completion` has run already.
+    package func ask(
+        kind: UInt8, payload: [UInt8], deadline: Duration,
+        completion: @escaping (Result<LinkAnswer, LinkError>) -> Void
+    ) -> UInt64? {
+        session.request(kind, payload, deadline, completion)
+    }
+
+    /// Lets one more wait for the answer to something asked; false if that has ended. On the loop only.
+    package func join(
+        _ number: UInt64, completion: @escaping (Result<LinkAnswer, LinkError>) -> Void
+    ) -> Bool {
+        session.join(number, completion)
+    }
+
+    /// Asks from any thread; `completion` runs exactly once, on the loop's thread.
     package func request(
         kind: UInt8, payload: [UInt8], deadline: Duration,
         completion: @escaping @Sendable (Result<LinkAnswer, LinkError>) -> Void

@@ -5,12 +5,6 @@ private let log = Log("link")
 /// The loop-bound part of a link client: one connection after the other.
 // Safe because: used on its loop's thread only, which debug builds check.
 final class LinkClientSession: @unchecked Sendable {
-    typealias Completion = @Sendable (Result<LinkAnswer, LinkError>) -> Void
-    private struct Pending {
-        var due: ContinuousClock.Instant
-        var completion: Completion
-    }
-
     let loop: EventLoop
     private let endpoint: String
     private let identity: LinkIdentity
@@ -22,8 +16,7 @@ final class LinkClientSession: @unchecked Sendable {
     private var attempt: LinkAttempt?
     private var isStarted = false
     private var failures = 0
-    private var nextID: UInt64 = 1
-    private var pending: [UInt64: Pending] = [:]
+    private var waiting = LinkWaiting()
     private var deadlineTimer: (due: ContinuousClock.Instant, timer: LoopTimer)?
     private var beatTimer: LoopTimer?
     private var lastBeat = ContinuousClock.now
@@ -110,9 +103,7 @@ final class LinkClientSession: @unchecked Sendable {
         beatTimer?.cancel()
         beatTimer = nil
         if let state { shared.set(state) }
-        let failed = pending
-        pending = [:]
-        for request in failed.values { request.completion(.failure(error)) }
+        for request in waiting.endAll() { request.complete(.failure(error)) }
     }
 
     // MARK: Hello
@@ -182,10 +173,17 @@ final class LinkClientSession: @unchecked Sendable {
 
     // MARK: Requests
 
-    func request(_ kind: UInt8, _ payload: [UInt8], _ deadline: Duration, _ completion: @escaping Completion)
-    {
+    /// The number under which the answer is waited for; nil where `completion` was told at once what is wrong.
+    @discardableResult
+    func request(
+        _ kind: UInt8, _ payload: [UInt8], _ deadline: Duration,
+        _ completion: @escaping LinkWaiting.Completion
+    ) -> UInt64? {
         loop.assertOnLoop()
-        guard payload.count <= LinkFrame.maximumPayload else { return completion(.failure(.tooLarge)) }
+        guard payload.count <= LinkFrame.maximumPayload else {
+            completion(.failure(.tooLarge))
+            return nil
+        }
         guard output.socket != nil else {
             let reason =
                 switch shared.state {
@@ -193,14 +191,20 @@ final class LinkClientSession: @unchecked Sendable {
                 case .stopped: "the link was stopped"
                 case .connecting, .up, .suspect: "connecting"
                 }
-            return completion(.failure(.notConnected(reason)))
+            completion(.failure(.notConnected(reason)))
+            return nil
         }
-        let id = nextID
-        nextID += 1
         let due = ContinuousClock.now + deadline
-        pending[id] = Pending(due: due, completion: completion)
+        let number = waiting.add(due: due, completion)
         if deadlineTimer.map({ due < $0.due }) ?? true { watchDeadline(due) }
-        output.append(kind: kind, id: id) { $0.append(contentsOf: payload) }
+        output.append(kind: kind, id: number) { $0.append(contentsOf: payload) }
+        return number
+    }
+
+    /// Lets one more wait for the answer to a request; false if it has ended.
+    func join(_ number: UInt64, _ completion: @escaping LinkWaiting.Completion) -> Bool {
+        loop.assertOnLoop()
+        return waiting.join(number, completion)
     }
 
     /// One timer for all requests, at the earliest deadline that was ever asked for.
@@ -214,17 +218,15 @@ final class LinkClientSession: @unchecked Sendable {
 
     private func failLate() {
         deadlineTimer = nil
-        let now = ContinuousClock.now
-        let late = pending.filter { $0.value.due <= now }
-        for id in late.keys { pending[id] = nil }
-        if let next = pending.values.map(\.due).min() { watchDeadline(next) }
-        for request in late.values { request.completion(.failure(.deadlineExceeded)) }
+        let late = waiting.endLate(.now)
+        if let next = waiting.firstDue { watchDeadline(next) }
+        for request in late { request.complete(.failure(.deadlineExceeded)) }
     }
 
     /// An answer; one whose request is not waited for any more is dropped.
     func answer(_ kind: UInt8, _ id: UInt64, _ payload: UnsafeRawBufferPointer) {
-        guard let request = pending.removeValue(forKey: id) else { return }
-        request.completion(.success(LinkAnswer(kind: kind, payload: unsafe [UInt8](payload))))
+        guard let request = waiting.end(id) else { return }
+        request.complete(.success(LinkAnswer(kind: kind, payload: unsafe [UInt8](payload))))
     }
 }
 
