@@ -116,9 +116,13 @@ private let small = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
                 let second = try RawPeer(port: server.port)
                 second.send(Array(head.utf8) + part)
                 try await eventually { server.refusals.count(of: .memory) == 1 }
+                // What was refused is not kept, although its peer is still there.
+                try await eventually { server.heldBytes < part.count + 1000 }
+                #expect(server.connectionCount == 2)
                 let third = try RawPeer(port: server.port)
                 third.send(small)
                 #expect(third.read().hasSuffix("aa"))
+                #expect(second.read().hasPrefix("HTTP/1.1 503"))
                 first.send([UInt8](repeating: 0x61, count: 100_000))
                 #expect(first.read { $0.hasSuffix("aa") }.hasPrefix("HTTP/1.1 200"))
             }

@@ -15,6 +15,8 @@ extension HTTPServerConnection {
         let (type, body) = refusal(status, words)
         answer(requests, status: status, headers: [HTTPHeader("content-type", type)], body: body[...])
         drop()
+        // The connection may stay for a while, for a peer that is still sending; nothing of what it sent does.
+        account()
     }
 
     private func refusal(_ status: Int, _ words: String) -> (type: String, body: [UInt8]) {
