@@ -44,6 +44,7 @@ extension ByteChannelHandler {
     /// libwebsockets 4.1 sends half its service buffer (64 KiB) in one call and keeps the rest to itself; over TLS that
     /// rest can stay there for ever. So nothing larger is given to it.
     private static let writeSize = 48 << 10
+    private static let piecesAtOnce = 8
     /// Sent bytes beyond this are given back although others still wait.
     private static let compactionSize = 1 << 20
     /// Seconds that the last output may take.
@@ -173,8 +174,17 @@ extension ByteChannelHandler {
         sendNow()
     }
 
+    /// Sends as long as the socket takes what it is given, but lets others have their turn in between where that is much.
     private func sendNow() {
-        if flush() || isHeldByLibrary { unsafe lws_callback_on_writable(wsi) }
+        var pieces = 1
+        while flush() {
+            guard !isHeldByLibrary, pieces < Self.piecesAtOnce else {
+                unsafe lws_callback_on_writable(wsi)
+                return
+            }
+            pieces += 1
+        }
+        if isHeldByLibrary { unsafe lws_callback_on_writable(wsi) }
     }
 
     /// Whether libwebsockets has bytes that the socket did not take.
