@@ -18,8 +18,8 @@ final class GatewayRequest: Sendable {
     let start: ContinuousClock.Instant
 
     init(
-        method: String, path: String, rawQuery: ArraySlice<UInt8>, scheme: String = "http", host: String? = nil,
-        client: String = "", ifNoneMatch: String? = nil, body: [UInt8] = [],
+        method: String, path: String, rawQuery: ArraySlice<UInt8>, scheme: String = "http",
+        host: String? = nil, client: String = "", ifNoneMatch: String? = nil, body: [UInt8] = [],
         start: ContinuousClock.Instant = .now, query: QueryString? = nil
     ) {
         self.method = method

@@ -3,7 +3,8 @@ internal import Transport
 
 /// Hands the requests of each connection to the dispatcher of its loop, without leaving the thread.
 final class GatewayServer: HTTPRequestHandler {
-    private let dispatchers: [ObjectIdentifier: Dispatcher]
+    /// One for each loop; so few that going through them is faster than a dictionary.
+    private let dispatchers: [(loop: EventLoop, dispatcher: Dispatcher)]
     private let journal: RequestJournal
     private let crossOrigin: CrossOrigin?
     private let limit: RequestLimit?
@@ -15,8 +16,7 @@ final class GatewayServer: HTTPRequestHandler {
         self.journal = journal
         self.crossOrigin = crossOrigin
         self.limit = limit
-        self.dispatchers = Dictionary(
-            uniqueKeysWithValues: dispatchers.map { (ObjectIdentifier($0.0), $0.1) })
+        self.dispatchers = dispatchers.map { (loop: $0.0, dispatcher: $0.1) }
     }
 
     func handle(_ request: HTTPServerRequest, _ reply: HTTPReply) {
@@ -40,7 +40,7 @@ final class GatewayServer: HTTPRequestHandler {
             if let allow = answer.allow { headers.append(HTTPHeader("allow", allow)) }
             reply.send(status: answer.status, headers: headers, body: answer.body)
         }
-        guard let dispatcher = dispatchers[ObjectIdentifier(request.loop)],
+        guard let dispatcher = dispatchers.first(where: { $0.loop === request.loop })?.dispatcher,
             !request.header("upgrade", is: "websocket")
         else { return send(.notFound) }
         if let refusal = limit?.refusal(request, now: start) { return send(refusal) }

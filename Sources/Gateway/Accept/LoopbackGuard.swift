@@ -37,11 +37,11 @@ struct LoopbackGuard: Sendable {
 
     /// Whether it is what nearly every client sends, with any port: found without making texts.
     private static func isUsual(_ authority: String) -> Bool {
-        var bytes = authority.utf8[...]
-        guard let name = ["127.0.0.1", "localhost"].first(where: { bytes.starts(with: $0.utf8) }) else {
-            return false
-        }
-        bytes = bytes.dropFirst(name.utf8.count)
+        let isNamed =
+            authority.utf8.starts(with: "127.0.0.1".utf8) || authority.utf8.starts(with: "localhost".utf8)
+        guard isNamed else { return false }
+        // Both have nine letters.
+        var bytes = authority.utf8.dropFirst(9)
         guard let colon = bytes.popFirst() else { return true }
         return colon == UInt8(ascii: ":") && bytes.allSatisfy { (0x30...0x39).contains($0) }
     }
