@@ -52,7 +52,9 @@ package final class LinkClient: Sendable {
         session.request(kind, payload, deadline, completion)
     }
 
-    /// Lets one more wait for the answer to something asked; false if that has ended. On the loop only.
+    /// Lets one more wait for the answer to something asked; false if that has ended.
+    ///
+    /// On the loop only.
     package func join(
         _ number: UInt64, completion: @escaping (Result<LinkAnswer, LinkError>) -> Void
     ) -> Bool {
