@@ -23,6 +23,14 @@ struct FeedBenchmark {
         var seconds = 0.0
         /// Time that this process had a core.
         var busySeconds = 0.0
+        /// What the machine's host has taken of the worker's core; nil where that is not known.
+        var stolenSeconds: Double?
+
+        /// How busy the core was, and why it may have been no busier.
+        func core(_ prefix: String) -> Figures {
+            let busy = (prefix + "core_percent", busySeconds / seconds * 100)
+            return [busy] + (stolenSeconds.map { [(prefix + "stolen_percent", $0 / seconds * 100)] } ?? [])
+        }
     }
 
     func run(_ say: (String) -> Void) async throws -> Figures {
@@ -51,6 +59,7 @@ struct FeedBenchmark {
                     (prefix + "nanoseconds_per_event", full.busySeconds / full.events * 1e9),
                     (prefix + "bytes_per_event", full.bytes / full.events),
                 ]
+                figures += full.core(prefix)
                 if rate > 0 { figures += try await keepUp(feed, source, prefix) }
                 figures.append((prefix + "resyncs", Double(feed.restartCount)))
             }
@@ -75,8 +84,8 @@ struct FeedBenchmark {
         let drained = (ContinuousClock.now - stop) / .milliseconds(1)
         try await source.tell("sending=yes&rate=\(feed.synchronizedCount)")
         return [
-            (prefix + "paced_events_per_second", paced.events / paced.seconds),
-            (prefix + "paced_core_percent", paced.busySeconds / paced.seconds * 100),
+            (prefix + "paced_events_per_second", paced.events / paced.seconds)
+        ] + paced.core(prefix + "paced_") + [
             (prefix + "paced_most_events_behind", Double(behind)),
             (prefix + "paced_drained_in_milliseconds", drained),
         ]
@@ -84,12 +93,15 @@ struct FeedBenchmark {
 
     private func measure(_ feed: MeasuredFeed) async throws -> Stretch {
         let (start, busy) = (ContinuousClock.now, Self.busySeconds)
-        let (frames, bytes) = (feed.frameCount, feed.byteCount)
+        let (frames, bytes, stolen) = (feed.frameCount, feed.byteCount, stolenSeconds)
         try await Task.sleep(for: .seconds(seconds))
         return Stretch(
             events: Double(feed.frameCount - frames), bytes: Double(feed.byteCount - bytes),
-            seconds: (ContinuousClock.now - start) / .seconds(1), busySeconds: Self.busySeconds - busy)
+            seconds: (ContinuousClock.now - start) / .seconds(1), busySeconds: Self.busySeconds - busy,
+            stolenSeconds: stolen.flatMap { before in stolenSeconds.map { $0 - before } })
     }
+
+    private var stolenSeconds: Double? { cores.flatMap { StolenTime.seconds(core: $0.worker) } }
 
     private static var busySeconds: Double {
         var time = timespec()
