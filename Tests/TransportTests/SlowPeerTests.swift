@@ -6,14 +6,24 @@ import Testing
 /// Answers `/large` with many bytes, and `/stream` with a body that never lets the output become empty.
 private final class Generous: HTTPRequestHandler {
     static let largeCount = 256 << 10
+    static let longCount = 40 << 10
     let count = Guarded(0)
+    /// In which turn of the loop the last request came, how many came in it, and the most of all turns.
+    let turns = Guarded((turn: UInt64(0), count: 0, most: 0))
     /// The most that an output took during a stream.
     let mostOutput = Guarded(0)
 
     func handle(_ request: HTTPServerRequest, _ reply: HTTPReply) {
         count.withLock { $0 += 1 }
+        let turn = reply.loop.turn
+        turns.withLock { turns in
+            turns.count = turns.turn == turn ? turns.count + 1 : 1
+            turns.turn = turn
+            turns.most = max(turns.most, turns.count)
+        }
         switch request.path {
         case "/large": reply.send(status: 200, body: [UInt8](repeating: 0x61, count: Self.largeCount))
+        case "/long": reply.send(status: 200, body: [UInt8](repeating: 0x61, count: Self.longCount))
         case "/stream":
             reply.begin(status: 200)
             stream(reply, 64)
@@ -82,6 +92,20 @@ private final class NoLinkRequests: LinkRequestHandler {
                 _ = peer.readCount()
                 try await eventually { server.connectionCount == 0 }
             }
+        }
+    }
+
+    @Test func `a peer that reads fast does not keep the loop with long answers in one go`() async throws {
+        try await withServer { server, handler in
+            let peer = try RawPeer(port: server.port)
+            let request = "GET /long HTTP/1.1\r\nHost: x\r\n"
+            peer.send(
+                String(repeating: request + "\r\n", count: 199) + request + "Connection: close\r\n\r\n")
+            #expect(peer.readCount() > 200 * Generous.longCount)
+            #expect(handler.count.withLock { $0 } == 200)
+            // What may leave in one turn, and what may wait before the next request does.
+            let most = ((8 * 48 + 256) << 10) / Generous.longCount + 2
+            #expect(handler.turns.withLock { $0.most } <= most)
         }
     }
 

@@ -44,7 +44,11 @@ extension ByteChannelHandler {
     /// libwebsockets 4.1 sends half its service buffer (64 KiB) in one call and keeps the rest to itself; over TLS that
     /// rest can stay there for ever. So nothing larger is given to it.
     private static let writeSize = 48 << 10
-    private static let piecesAtOnce = 8
+    /// So many bytes may leave in one turn of the loop, however fast the peer reads: others wait.
+    private static let mostInTurn = 8 * writeSize
+    /// In which turn something was sent last, and how much in it.
+    private var turn: UInt64 = 0
+    private var sentInTurn = 0
     /// Sent bytes beyond this are given back although others still wait.
     private static let compactionSize = 1 << 20
     /// Seconds that the last output may take.
@@ -174,17 +178,16 @@ extension ByteChannelHandler {
         sendNow()
     }
 
-    /// Sends as long as the socket takes what it is given, but lets others have their turn in between where that is much.
+    /// Sends as long as the socket takes what it is given, but not for longer than others should wait.
     private func sendNow() {
-        var pieces = 1
-        while flush() {
-            guard !isHeldByLibrary, pieces < Self.piecesAtOnce else {
-                unsafe lws_callback_on_writable(wsi)
-                return
-            }
-            pieces += 1
+        if turn != loop.turn { (turn, sentInTurn) = (loop.turn, 0) }
+        var isMoreLeft = backlogBytes > 0
+        while isMoreLeft, !isHeldByLibrary, sentInTurn < Self.mostInTurn {
+            let before = handedOver
+            isMoreLeft = flush()
+            sentInTurn += handedOver &- before
         }
-        if isHeldByLibrary { unsafe lws_callback_on_writable(wsi) }
+        if isMoreLeft || isHeldByLibrary { unsafe lws_callback_on_writable(wsi) }
     }
 
     /// Whether libwebsockets has bytes that the socket did not take.

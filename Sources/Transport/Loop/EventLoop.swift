@@ -8,7 +8,7 @@ import Telemetry
 /// State of a connection belongs to its loop. C callbacks arrive on the loop's thread and enter actors by
 /// `assumeIsolated`; others reach them with `await` or `execute`.
 // Safe because: the context pointer is written once before the thread starts; libwebsockets is called on that thread only,
-// but for lws_cancel_service, which it allows from any; `timers` and `isAfterWait` are touched on that thread only.
+// but for lws_cancel_service, which it allows from any; `timers`, `isAfterWait` and `turn` are touched on that thread only.
 @safe package final class EventLoop: SerialExecutor, @unchecked Sendable {
     private struct Inbox {
         var jobs: [Job] = []
@@ -27,6 +27,8 @@ import Telemetry
     private let timers: LoopTimers
     /// Whether what runs now runs after the wait for sockets, so that jobs are looked at before the next; on the thread only.
     private var isAfterWait = false
+    /// How often sockets have had their turn; on the thread only.
+    private(set) var turn: UInt64 = 0
     /// The thread as a number, 0 before it runs; asked for every frame, so not behind the lock.
     private let threadNumber = Atomic<UInt>(0)
 
@@ -144,6 +146,7 @@ import Telemetry
             if jobs.isEmpty && isStopping { break }
             // Sockets get their turn however many jobs come, but are not waited for (-1) while one is left.
             let isIdle = inbox.withLock { $0.jobs.isEmpty }
+            turn &+= 1
             unsafe lws_service(context, isIdle ? 0 : -1)
         }
         timers.stop()
