@@ -5,8 +5,8 @@ internal import CDigits
 ///
 /// Safe because: it exists inside `append` only, whose memory it writes to, and each write is checked against what is left.
 @safe package struct TextPiece: ~Copyable {
-    /// The most that fits.
-    package static let room = 2048
+    /// The most that fits: with what is around it 1 KiB, beyond which such memory comes from the heap.
+    package static let room = 960
     /// What sixteen digits may be written over.
     private static let slack = 16
 

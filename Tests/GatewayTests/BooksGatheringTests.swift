@@ -91,7 +91,8 @@ struct BooksGatheringTests {
         #expect(list.copies(of: 2).map { list.workers[$0.worker] } == ["w1"])
         #expect(
             (0..<5).map { list.copies(of: $0).allSatisfy(\.isRunning) } == [true, true, true, false, true])
-        #expect((0..<4).map { _ in list.turn(of: 0) } == [0, 1, 2, 0])
+        #expect((0..<4).map { list.turn(of: 0, in: $0) } == [0, 1, 2, 0])
+        #expect((-1..<2).map { list.turn(of: 1, in: $0) } == [0, 0, 0])
         let query = BooksQuery(limit: 3, threshold: .unlimited, leastID: 5, markets: [])
         let asked = try BooksQuery(decoding: list.question(query, for: [0, 3, 4][...]))
         var wanted = query

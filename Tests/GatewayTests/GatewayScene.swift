@@ -13,6 +13,8 @@ enum LinkScript: Sendable {
     case answers(BookAnswer)
     case fails(String)
     case silent
+    /// Keeps what it is asked until `release`; not heard of for a while, if so.
+    case keeps(isSuspect: Bool)
     case unreachable(String)
     case connecting
 }
@@ -21,6 +23,7 @@ enum LinkScript: Sendable {
 final class ScriptedLink: WorkerLink {
     var script: LinkScript
     var asked = 0
+    private var kept: [WorkerLinkCompletion] = []
     var lastBooks: BooksQuery?
     var auditAnswer: Result<AuditAnswer, WorkerLinkError> = .failure(
         WorkerLinkError(reason: "no answer in time"))
@@ -37,6 +40,7 @@ final class ScriptedLink: WorkerLink {
         switch script {
         case .unreachable: .down
         case .connecting: .connecting
+        case .keeps(isSuspect: true): .suspect
         default: .up
         }
     }
@@ -77,8 +81,16 @@ final class ScriptedLink: WorkerLink {
         switch script {
         case .answers(let answer): completion(.success(answer.encoded()))
         case .fails(let reason): completion(.failure(WorkerLinkError(reason: reason)))
+        case .keeps: kept.append(completion)
         default: break
         }
+    }
+
+    /// Answers what was kept.
+    func release(_ answer: BookAnswer) {
+        let kept = kept
+        self.kept = []
+        for completion in kept { completion(.success(answer.encoded())) }
     }
 }
 
@@ -268,6 +280,10 @@ extension Dispatcher {
 
     func change(_ worker: Int, to script: LinkScript) {
         (links["w\(worker)"] as? ScriptedLink)?.script = script
+    }
+
+    func release(_ worker: Int, _ answer: BookAnswer) {
+        (links["w\(worker)"] as? ScriptedLink)?.release(answer)
     }
 
     func lastBooks(_ worker: Int) -> BooksQuery? { (links["w\(worker)"] as? ScriptedLink)?.lastBooks }

@@ -76,11 +76,15 @@ struct KnownQueriesTests {
         try Self.keep(long, in: known, table)
         #expect(known.find(long, in: table) == nil)
         for number in 0..<(2 * KnownQueries.most) {
-            try Self.keep(Self.raw + Array("&n=\(number)".utf8), in: known, table)
+            try Self.keep(Self.raw + Array("&limit_count=\(number)".utf8), in: known, table)
             #expect(known.count <= KnownQueries.most)
         }
-        let last = Self.raw + Array("&n=\(2 * KnownQueries.most - 1)".utf8)
+        let last = Self.raw + Array("&limit_count=\(2 * KnownQueries.most - 1)".utf8)
         #expect(known.find(last, in: table) != nil)
+        // A parameter that nobody reads does not drive out the others.
+        let count = known.count
+        try Self.keep(Self.raw + Array("&_=1700000000123".utf8), in: known, table)
+        #expect(known.count == count)
     }
 
     @Test func `the same request follows its market to another worker, and hears when its cache is gone`()

@@ -1,4 +1,5 @@
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Transport
@@ -6,7 +7,7 @@ import Testing
 /// Who waits for which answer, compared with a dictionary under numbers of its own.
 struct LinkWaitingTests {
     @Test func `each request hears one end, its own, whatever ended before it in the same place`() {
-        var random = SystemRandomNumberGenerator()
+        var random = SplitMix64(seed: 11)
         var waiting = LinkWaiting()
         let heard = Guarded<[Int: [LinkAnswer]]>([:])
         // What should happen: requests by number, with all that wait for each.

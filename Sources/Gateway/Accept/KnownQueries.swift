@@ -43,6 +43,7 @@ final class KnownQueries {
     /// When there are more, all are let go and those that are still asked come back.
     static let most = 4096
     static let longest = 512
+    private static let names: Set = ["exchange", "market", "limit_count", "threshold_volume", "debug"]
     private var all: [RawQuery: Known] = [:]
     private var table: RoutingTable?
     private var tableNumber = 0
@@ -62,14 +63,16 @@ final class KnownQueries {
         return known
     }
 
-    /// Keeps what was read, unless it is longer than anybody's query has to be.
+    /// Keeps what was read, unless it is longer than anybody's query has to be or has parameters that mean nothing: with those
+    /// some clients make every query a new one.
     func keep(
         _ raw: ArraySlice<UInt8>, _ query: BookQuery, wantsDebug: Bool, key: MarketKey, route: MarketRoute,
         of table: RoutingTable
     ) -> Known {
         notice(table)
         let known = Known(query, wantsDebug: wantsDebug, key: key, route: route, tableNumber)
-        guard raw.count <= Self.longest else { return known }
+        guard raw.count <= Self.longest, QueryString(raw).all.allSatisfy({ Self.names.contains($0.name) })
+        else { return known }
         if all.count >= Self.most { all.removeAll(keepingCapacity: true) }
         // A copy: the bytes that were given belong to a whole request.
         all[RawQuery(bytes: Array(raw)[...])] = known

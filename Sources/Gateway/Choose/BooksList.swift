@@ -52,10 +52,11 @@ final class BooksList: Sendable {
     /// The copies of a market, in the order of its route's replicas.
     func copies(of market: Int) -> ArraySlice<Copy> { copies[markets[market].copies] }
 
-    /// Which copy of a market is to be asked first.
-    func turn(of market: Int) -> Int {
-        let count = markets[market].copies.count
-        return count < 2 ? 0 : Int(UInt(bitPattern: routes[market].nextTurn()) % UInt(count))
+    /// Which copy of a market is to be asked first in the `call`th call for many books.
+    ///
+    /// By the call alone, so that workers are asked for the same books again after as many calls as there are copies.
+    func turn(of market: Int, in call: Int) -> Int {
+        ReplicaChoice.first(markets[market].copies.count, turn: call &+ market)
     }
 
     /// The question `query` for some of the markets, in place of its own.

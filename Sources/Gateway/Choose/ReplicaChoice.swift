@@ -17,8 +17,7 @@ enum ReplicaChoice {
     /// Indices of those worth a try: links that are up, then suspect ones, then those still connecting; among equals,
     /// replicas that said they are running and have not just failed, in turn.
     static func order(_ candidates: [Candidate], turn: Int) -> [Int] {
-        if isSimple(candidates) { return rotated(candidates.count, turn) }
-        return rotated(candidates.count, turn)
+        rotated(candidates.count, turn)
             .filter { candidates[$0].condition != .down }
             .enumerated()
             .sorted { left, right in
@@ -28,11 +27,6 @@ enum ReplicaChoice {
                 )
             }
             .map(\.element)
-    }
-
-    /// The usual case, with nothing to sort: all are up and well.
-    private static func isSimple(_ candidates: [Candidate]) -> Bool {
-        candidates.allSatisfy { $0.condition == .up && $0.rank == 0 }
     }
 
     /// The replica whose turn it is and that has to be passed over because its link is gone, if so.

@@ -101,10 +101,11 @@ extension Dispatcher {
             return (link, name)
         }
         let isUp = ends.map { $0 != nil }
+        bookCalls &+= 1
         var shares = [[Int]](repeating: [], count: ends.count)
         var rest: [Int] = []
         for index in list.routes.indices {
-            if let worker = firstChoice(index, of: list, isUp, at: start) {
+            if let worker = firstChoice(index, of: list, bookCalls, isUp, at: start) {
                 shares[worker].append(index)
             } else {
                 rest.append(index)
@@ -131,10 +132,10 @@ extension Dispatcher {
     /// Whose turn it is among the copies whose links are up: one that runs and has not just failed if there is such, else one
     /// that runs, else any, since the word that a copy runs comes later than the copy; the number of its worker.
     private func firstChoice(
-        _ market: Int, of list: BooksList, _ isUp: [Bool], at now: ContinuousClock.Instant
+        _ market: Int, of list: BooksList, _ call: Int, _ isUp: [Bool], at now: ContinuousClock.Instant
     ) -> Int? {
         let copies = list.copies(of: market)
-        let turn = list.turn(of: market)
+        let turn = list.turn(of: market, in: call)
         var (shunned, idle): (Int?, Int?)
         for offset in 0..<copies.count {
             let place = (turn + offset) % copies.count

@@ -40,6 +40,8 @@ actor Dispatcher {
     }
     let ledger: RetryLedger
     private let known = KnownQueries()
+    /// How many calls for many books there were.
+    var bookCalls = 0
     private var inFlight: [BookRequest] = []
     /// When there are more, those that are done are let go, so that no memory is touched that is not in use.
     private var mostInFlight = Dispatcher.fewInFlight
@@ -105,7 +107,7 @@ actor Dispatcher {
         ledger.tidy(now)
     }
 
-    /// For the end of the loop: queries know links, and links this dispatcher.
+    /// For the end of the loop: queries know links, and links whom to tell.
     func abandonQueries() { inFlight = [] }
 
     var queriesUnderWay: Int { inFlight.count { !$0.isDone } }
@@ -141,7 +143,7 @@ extension Dispatcher {
         Task {
             do throws(StoreError) {
                 if let route = try await service.directory.lookUp(key) {
-                    return ask(understood(route, table), side, request, endpoint, reply)
+                    return ask(understood(route, service.directory.table), side, request, endpoint, reply)
                 }
                 let text = "DepthCache '\(query.market)' for '\(query.exchange)' not found!"
                 let hint = service.markets.withLock { $0 }.problem(exchange: query.exchange)?.description

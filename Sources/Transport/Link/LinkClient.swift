@@ -44,7 +44,7 @@ package final class LinkClient: Sendable {
 
     /// Asks, on the loop only; `completion` runs exactly once, on the loop.
     ///
-    /// Returns the number by which others may `join`; nil where `completion` has run already.
+    /// Returns the number by which others may `join`; nil where nothing could be asked.
     package func ask(
         kind: UInt8, payload: [UInt8], deadline: Duration,
         completion: @escaping (Result<LinkAnswer, LinkError>) -> Void

@@ -1,7 +1,7 @@
-/// The requests of one link that wait for their answers, under numbers that no other request of the link has had.
+/// The requests of one link that wait for their answers, by number.
 ///
-/// A number is a slot, which is used again, and whose turn of the slot it is, so that an answer which comes too late for one
-/// request is never taken for another's.
+/// A number is a slot, which is used again, and which of the slot's 2^32 turns it is, so that an answer which comes too late
+/// for one request is not taken for another's.
 struct LinkWaiting {
     typealias Completion = (Result<LinkAnswer, LinkError>) -> Void
     /// A request that has ended, and whoever else wanted its answer.

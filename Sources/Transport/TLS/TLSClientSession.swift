@@ -106,8 +106,8 @@ internal import Glibc
 
     /// Decrypts into `buffer`; 0 if nothing more is there yet, -1 if the peer is done or what it sent is no TLS.
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
-        // The queue must be empty before a read; to clear an empty one frees all its sixteen places, which costs a small
-        // record a sixth more (docs/feed-benchmark.md).
+        // The queue must be empty before a read; to clear an empty one frees all its sixteen places, a sixth of what a small
+        // record costs (docs/feed-benchmark.md).
         if ERR_peek_error() != 0 { ERR_clear_error() }
         let count = unsafe SSL_read(session, buffer.baseAddress, Int32(buffer.count))
         if count > 0 { return Int(count) }

@@ -47,13 +47,15 @@ final class BookDirectory: Sendable {
 
     /// What the `BooksQuery` in `bytes` asks for.
     func question(_ bytes: UnsafeRawBufferPointer) throws(LinkPayloadError) -> BooksQuestion {
-        if let known = state.withLock({ unsafe $0.questions.find(bytes) }) { return known }
+        let mayBeKnown = bytes.count >= KnownQuestions.shortest
+        if mayBeKnown, let known = state.withLock({ unsafe $0.questions.find(bytes) }) { return known }
         let bytes = unsafe [UInt8](bytes)
         let query = try BooksQuery(decoding: bytes)
         let (version, books) = state.withLock { state in
             (state.version, query.markets.map { state.books($0.exchange, $0.market) })
         }
         let question = BooksQuestion(query, books: books)
+        guard mayBeKnown else { return question }
         state.withLock { state in
             // Books that have been replaced since are not held on to.
             if state.version == version { state.questions.keep(question, bytes) }

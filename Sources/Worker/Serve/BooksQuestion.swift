@@ -85,8 +85,8 @@ final class BooksQuestion: Sendable {
 ///
 /// What is kept is which books they are for, and nothing of what the books hold.
 struct KnownQuestions: Sendable {
-    /// Shorter ones are read as fast as they are found.
-    static let fewestMarkets = 8
+    /// Those for less are read as fast as they are found; so many bytes eight markets have at the least.
+    static let (fewestMarkets, shortest) = (8, 128)
     /// Longer ones no gateway sends, which asks for what one batch of a link holds.
     static let mostMarkets = 256
     /// So many are kept: those of two gateways for all the markets that a worker may have.

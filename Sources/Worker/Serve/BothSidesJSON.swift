@@ -4,17 +4,28 @@ import K8sClient
 
 /// The JSON object of both sides; numbers of the book are text, as they were sent.
 enum BothSidesJSON {
-    /// Sides of at most so many levels are put together on the stack with what is around them.
-    private static let fewLevels = 4
+    /// Sides of at most so many levels are put together on the stack with what is around them: with every number as long as
+    /// one can be that is three quarters of a `TextPiece`.
+    private static let fewLevels = 2
 
     /// Appends what an entry begins with: the room for its head, and the names.
     static func appendOpening(_ market: MarketQuery, to bytes: inout [UInt8]) {
         _ = BooksAnswer.beginServed(into: &bytes)
         bytes.append(contentsOf: "{\"exchange\":".utf8)
-        bytes.append(contentsOf: JSONValue.string(market.exchange).bytes)
+        append(name: market.exchange, to: &bytes)
         bytes.append(contentsOf: ",\"market\":".utf8)
-        bytes.append(contentsOf: JSONValue.string(market.market).bytes)
+        append(name: market.market, to: &bytes)
         bytes.append(contentsOf: ",\"update_id\":".utf8)
+    }
+
+    /// Names are plain text nearly always; what is not goes the long way.
+    private static func append(name: String, to bytes: inout [UInt8]) {
+        guard name.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x22 && $0 != 0x5C }) else {
+            return bytes.append(contentsOf: JSONValue.string(name).bytes)
+        }
+        bytes.append(0x22)
+        bytes.append(contentsOf: name.utf8)
+        bytes.append(0x22)
     }
 
     /// Appends a served entry that begins with `opening`; `wall`: now, in milliseconds since 1970.
