@@ -22,16 +22,21 @@ package enum DecimalText: Sendable {
         let (mantissa, scale) = (number.mantissa.magnitude, Int(number.scale))
         unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.room + Self.digitsRoom) {
             guard let start = $0.baseAddress else { return }
-            let end: UnsafeMutablePointer<UInt8>
-            if Self.isShort(mantissa, scale: scale) {
-                let digits = unsafe start + Self.room
-                let significant = unsafe cdigits_write(mantissa, 0, digits)
-                unsafe end = write(digits, significant, scale: scale, sent: scale, at: start)
-            } else {
-                unsafe end = writeLong(mantissa, scale: scale, sent: scale, at: start)
-            }
+            let end = unsafe write(mantissa, scale: scale, at: start, digits: start + Self.room)
             unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: end - start))
         }
+    }
+
+    /// Writes a number to `place`, which has `room`, with `digits` of `digitsRoom` to find its digits in.
+    func write(
+        _ mantissa: UInt64, scale: Int, at place: UnsafeMutablePointer<UInt8>,
+        digits: UnsafeMutablePointer<UInt8>
+    ) -> UnsafeMutablePointer<UInt8> {
+        guard Self.isShort(mantissa, scale: scale) else {
+            return unsafe writeLong(mantissa, scale: scale, sent: scale, at: place)
+        }
+        let significant = unsafe cdigits_write(mantissa, 0, digits)
+        return unsafe write(digits, significant, scale: scale, sent: scale, at: place)
     }
 
     /// Whether a number's digits are found at once.

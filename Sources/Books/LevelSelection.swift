@@ -70,14 +70,25 @@ extension BookSide {
                     unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: end - start))
                     unsafe end = start
                 }
-                if rank > 0 { unsafe Self.put(0x2C, &end) }
-                unsafe Self.put(0x5B, &end)
-                unsafe end = write(level: slot, as: text, isText, at: end, digits)
-                unsafe Self.put(0x5D, &end)
+                unsafe end = write(element: slot, rank, as: text, isText, at: end, digits)
             }
             unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: start, count: end - start))
         }
         bytes.append(0x5D)
+    }
+
+    /// Writes the level in `slot` as an element of an array, after a comma unless it is the first.
+    @inline(__always)
+    private func write(
+        element slot: Int, _ rank: Int, as text: DecimalText, _ isText: Bool,
+        at place: UnsafeMutablePointer<UInt8>, _ digits: UnsafeMutablePointer<UInt8>
+    ) -> UnsafeMutablePointer<UInt8> {
+        var end = unsafe place
+        if rank > 0 { unsafe Self.put(0x2C, &end) }
+        unsafe Self.put(0x5B, &end)
+        unsafe end = write(level: slot, as: text, isText, at: end, digits)
+        unsafe Self.put(0x5D, &end)
+        return unsafe end
     }
 
     /// Writes price and quantity of the level in `slot`; hot.
@@ -120,10 +131,7 @@ extension BookSide {
         for rank in 0..<selection.count {
             slot = ladder.liveSlot(below: slot)
             guard slot >= 0 else { break }
-            if rank > 0 { unsafe Self.put(0x2C, &end) }
-            unsafe Self.put(0x5B, &end)
-            unsafe end = write(level: slot, as: .exact, true, at: end, digits)
-            unsafe Self.put(0x5D, &end)
+            unsafe end = write(element: slot, rank, as: .exact, true, at: end, digits)
         }
         unsafe Self.put(0x5D, &end)
         return unsafe end

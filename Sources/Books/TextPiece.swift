@@ -1,5 +1,3 @@
-internal import CDigits
-
 /// A short text that is put together on the stack and appended at once: an array looks for its owner and its room at every
 /// single piece.
 ///
@@ -32,6 +30,10 @@ internal import CDigits
         }
     }
 
+    /// A bounds check before raw memory is written.
+    ///
+    /// What an exchange or a caller sends cannot fail it: a number's text has at most `DecimalText.room` bytes, whatever the
+    /// number is, and whoever adds levels bounds how many.
     @inline(__always)
     private func check(_ count: Int) { precondition(unsafe limit - end >= count, "the text is too long") }
 
@@ -62,11 +64,7 @@ internal import CDigits
     }
 
     private func write(_ mantissa: UInt64, scale: Int) -> UnsafeMutablePointer<UInt8> {
-        guard DecimalText.isShort(mantissa, scale: scale) else {
-            return unsafe DecimalText.exact.writeLong(mantissa, scale: scale, sent: scale, at: end)
-        }
-        let significant = unsafe cdigits_write(mantissa, 0, digits)
-        return unsafe DecimalText.exact.write(digits, significant, scale: scale, sent: scale, at: end)
+        unsafe DecimalText.exact.write(mantissa, scale: scale, at: end, digits: digits)
     }
 
     /// Adds the levels as `BookSide.appendJSON` appends them, each number as it was sent; few enough for the room.

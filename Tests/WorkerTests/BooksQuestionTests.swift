@@ -49,9 +49,12 @@ struct BooksQuestionTests {
             })
     }
 
-    private func ask(_ markets: Range<Int>, exchange: String = "binance.com") throws -> BooksQuestion {
+    private func ask(
+        _ markets: Range<Int>, exchange: String = "binance.com", leastID: Int64 = 0
+    ) throws -> BooksQuestion {
         let query = BooksQuery(
-            limit: 1, markets: markets.map { MarketQuery(exchange: exchange, market: Self.name($0)) })
+            limit: 1, leastID: leastID,
+            markets: markets.map { MarketQuery(exchange: exchange, market: Self.name($0)) })
         return try unsafe query.encoded().withUnsafeBytes { try unsafe directory.question($0) }
     }
 
@@ -108,6 +111,29 @@ struct BooksQuestionTests {
         books[3]?.state.withLock { $0.book.streamClosed() }
         books[4]?.state.withLock { $0.trust.feeds = [] }
         #expect(try entries(try ask(0..<20)).map(Self.isServed) == (0..<20).map { $0 != 3 && $0 != 4 })
+    }
+
+    @Test func `the first feed speed that can be believed and stands far enough answers`() throws {
+        let (fast, slow) = (book(0), book(7))
+        directory.replace([MarketKey(exchange: "binance.com", market: Self.name(0)): [fast, slow]])
+        let id = { (leastID: Int64) throws -> Int64? in
+            guard case .served(let mark, _)? = try entries(try ask(0..<1, leastID: leastID)).first else {
+                return nil
+            }
+            return mark.updateID
+        }
+        #expect(try id(0) == 101)
+        #expect(try id(102) == 108)
+        #expect(try entries(try ask(0..<1, leastID: 109)) == [.behind(108)])
+        fast.state.withLock { $0.trust.feeds = [] }
+        #expect(try id(0) == 108)
+        #expect(try entries(try ask(0..<1, leastID: 109)) == [.behind(108)])
+        slow.state.withLock { $0.trust.feeds = [] }
+        guard case .notSynchronized(let reason)? = try entries(try ask(0..<1)).first else {
+            Issue.record("a book that cannot be believed was served")
+            return
+        }
+        #expect(!reason.isEmpty)
     }
 
     @Test func `so many questions are kept, short ones not`() throws {

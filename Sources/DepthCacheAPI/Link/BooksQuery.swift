@@ -99,6 +99,7 @@ package enum BooksAnswer {
     /// Fills in the head of the entry that was begun at `start` and ends here.
     package static func endServed(_ mark: BookMark, from start: Int, in bytes: inout [UInt8]) {
         let count = UInt32(clamping: bytes.count - start - servedHead)
+        // A bounds check before raw memory: `start` is what `beginServed` returned, and nothing in between removes bytes.
         precondition(bytes.count - start >= servedHead)
         unsafe bytes.withUnsafeMutableBytes { bytes in
             unsafe bytes[start] = 0

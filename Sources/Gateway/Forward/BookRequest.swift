@@ -33,12 +33,6 @@ struct ReplicaFailure: Equatable {
     var detail: String
 }
 
-/// Where a market is kept by now, with the links to there, if the loop has any.
-struct RoutedReplicas {
-    var replicas: [ReplicaRoute]
-    var links: [(any WorkerLink)?]
-}
-
 /// What became of a forwarded query.
 enum BookOutcome {
     case served(ArraySlice<UInt8>, BookMark?, by: Int, after: [ReplicaFailure])
@@ -47,13 +41,6 @@ enum BookOutcome {
     case outOfSync(reason: String)
     case unreachable([ReplicaFailure])
     case badRequest(parameter: String, message: String)
-}
-
-/// Where copies are kept by now, and the loop's links to there; one for all queries of a loop.
-protocol ReplicaFinder: AnyObject {
-    func link(to replica: ReplicaRoute) -> (any WorkerLink)?
-    /// Reads the routes of a market once more.
-    func look(for market: CachePicture) -> RoutedReplicas?
 }
 
 /// One query on its way: tries replica after replica until one serves it or the time is up.
@@ -76,7 +63,7 @@ final class BookRequest {
 
     private let route: MarketRoute
     private let question: BookQuestion
-    private let finder: any ReplicaFinder
+    private let loopLinks: LoopLinks
     private let ledger: RetryLedger
     private let start: ContinuousClock.Instant
     private let deadline: ContinuousClock.Instant
@@ -107,12 +94,12 @@ final class BookRequest {
 
     init(
         route: MarketRoute, question: BookQuestion, deadline: Duration, now: ContinuousClock.Instant,
-        ledger: RetryLedger, finder: any ReplicaFinder,
+        ledger: RetryLedger, loopLinks: LoopLinks,
         completion: @escaping (BookOutcome, [ReplicaRoute]) -> Void
     ) {
         self.route = route
         self.question = question
-        self.finder = finder
+        self.loopLinks = loopLinks
         self.ledger = ledger
         self.completion = completion
         replicas = route.replicas
@@ -134,7 +121,7 @@ final class BookRequest {
         for index in route.replicas.indices {
             let replica = route.replicas[index]
             guard replica.isRunning, !ledger.isShunned(replica, at: now),
-                let link = finder.link(to: replica), link.condition == .up
+                let link = loopLinks.link(to: replica), link.condition == .up
             else { return nil }
             if index == firstIndex { first = link }
         }
@@ -145,7 +132,7 @@ final class BookRequest {
     private func spread(_ now: ContinuousClock.Instant) {
         guard !isSpread else { return }
         isSpread = true
-        links = replicas.map(finder.link)
+        links = replicas.map(loopLinks.link)
         if wasAsked {
             // All were well; the one whose turn it was has been asked, and its answer may still come.
             links[firstIndex] = first
@@ -203,13 +190,12 @@ final class BookRequest {
     /// Goes on with copies that were made since the routes were read; waits for one if a copy has just been moved away.
     private func lookAgain(_ now: ContinuousClock.Instant) {
         let known = replicas.count
-        if let found = finder.look(for: route.cache) {
-            for (replica, link) in zip(found.replicas, found.links)
-            where !replicas.contains(where: { $0.replica.name == replica.replica.name }) {
-                replicas.append(replica)
-                links.append(link)
-                if link != nil { waiting.append(replicas.count - 1) }
-            }
+        for replica in loopLinks.look(for: route.cache)?.replicas ?? []
+        where !replicas.contains(where: { $0.replica.name == replica.replica.name }) {
+            let link = loopLinks.link(to: replica)
+            replicas.append(replica)
+            links.append(link)
+            if link != nil { waiting.append(replicas.count - 1) }
         }
         if waiting.contains(where: { isReachable($0) }) { return advance(now) }
         let mayShow = movedSince.map { now - $0 < Self.moveSightPatience } ?? false

@@ -33,10 +33,10 @@ actor Dispatcher {
     private nonisolated let executor: any SerialExecutor
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
-    let copies: LoopLinks
+    let loopLinks: LoopLinks
     var links: [String: any WorkerLink] {
-        get { copies.links }
-        _modify { yield &copies.links }
+        get { loopLinks.all }
+        _modify { yield &loopLinks.all }
     }
     let ledger: RetryLedger
     private let known = KnownQueries()
@@ -51,7 +51,7 @@ actor Dispatcher {
         self.service = service
         self.executor = executor
         ledger = RetryLedger(metrics: service.metrics)
-        copies = LoopLinks(directory: service.directory)
+        loopLinks = LoopLinks(directory: service.directory)
     }
 
     func handle(
@@ -183,7 +183,7 @@ extension Dispatcher {
     ) {
         let book = BookRequest(
             route: route, question: question, deadline: service.requestDeadline, now: start, ledger: ledger,
-            finder: copies, completion: completion)
+            loopLinks: loopLinks, completion: completion)
         book.advance(start)
         guard !book.isDone else { return }
         inFlight.append(book)

@@ -87,23 +87,6 @@ final class WorkerLinkClient: WorkerLink {
     }
 }
 
-/// The links of one loop, by the worker's uid; bound to the loop.
-final class LoopLinks: ReplicaFinder {
-    var links: [String: any WorkerLink] = [:]
-    private let directory: ClusterDirectory
-
-    init(directory: ClusterDirectory) { self.directory = directory }
-
-    func link(to replica: ReplicaRoute) -> (any WorkerLink)? { links[replica.workerUID] }
-
-    func look(for market: CachePicture) -> RoutedReplicas? {
-        let key = MarketKey(exchange: market.exchange, market: market.market)
-        return directory.table.routes[key].map { route in
-            RoutedReplicas(replicas: route.replicas, links: route.replicas.map(link))
-        }
-    }
-}
-
 /// How links are made.
 struct LinkSettings: Sendable {
     var identity: LinkIdentity

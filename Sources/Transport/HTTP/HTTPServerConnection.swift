@@ -19,7 +19,6 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
         var lingers = false
         /// The head is out and pieces follow.
         var hasBegun = false
-        var isChunked = false
         var whenClosed: (@Sendable () -> Void)?
     }
 

@@ -1,4 +1,3 @@
-import CPrefetch
 import DepthCacheAPI
 import Glibc
 import Telemetry
@@ -49,36 +48,6 @@ final class BooksQuestion: Sendable {
             body(books[place])
         }
     }
-}
-
-/// Where the objects lie that a query passes on the way to a book.
-///
-/// Nothing is read through the addresses, so they need not be true.
-/// Safe because: the addresses are only given to the processor as hints, which may be any.
-@safe private struct BookMemory: @unchecked Sendable {
-    private let book: UnsafeRawPointer
-    private let lock: UnsafeRawPointer
-    private let state: UnsafeRawPointer
-
-    init(_ kept: KeptBook) {
-        unsafe book = UnsafeRawPointer(Unmanaged.passUnretained(kept).toOpaque())
-        unsafe lock = kept.state.lockAddress
-        unsafe state = UnsafeRawPointer(Unmanaged.passUnretained(kept.state).toOpaque())
-    }
-
-    /// Asks for all of it, without waiting.
-    func prefetch() {
-        unsafe cprefetch_line(book)
-        unsafe cprefetch_line(lock)
-        var offset = 0
-        while offset < Self.stateBytes {
-            unsafe cprefetch_line(state + offset)
-            offset &+= 64
-        }
-    }
-
-    /// The object's head and the state in it.
-    private static var stateBytes: Int { 24 + MemoryLayout<KeptBook.State>.size }
 }
 
 /// The questions that were asked last: gateways ask for the same books again and again, with the same bytes.
