@@ -55,8 +55,15 @@ import Telemetry
             unsafe lws_context_destroy(context)
             throw TransportError("libwebsockets made no vhost", source: .ours)
         }
+        do throws(TransportError) { timers = try LoopTimers() } catch {
+            unsafe lws_context_destroy(context)
+            throw error
+        }
         unsafe self.context = unsafe context
-        timers = unsafe LoopTimers(context: context)
+        guard timers.attach(to: self) else {
+            unsafe lws_context_destroy(context)
+            throw TransportError("libwebsockets took no timer", source: .ours)
+        }
         let box = unsafe Unmanaged.passRetained(self).toOpaque()
         var thread = pthread_t()
         guard unsafe pthread_create(&thread, nil, runLoop, box) == 0 else {

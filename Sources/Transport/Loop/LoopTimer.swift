@@ -1,4 +1,5 @@
 internal import CWebSockets
+internal import Glibc
 internal import Synchronization
 
 /// Something that a loop will do at a time, unless it is cancelled.
@@ -20,34 +21,54 @@ package final class LoopTimer: Sendable {
     }
 }
 
-/// A loop's timers: a heap by due time, and one libwebsockets timer for the earliest.
-// Safe because: used on the loop's thread only; `cell` is made in `init` and freed in `stop`, after which nothing is added.
-@safe final class LoopTimers: @unchecked Sendable {
-    private let context: OpaquePointer
-    private let cell: UnsafeMutablePointer<TimerCell>
+/// A loop's timers: a heap by due time, and one timer of the kernel for the earliest, which the loop waits for like a socket.
+///
+/// Not libwebsockets' own timers: it waits for whole milliseconds, rounded down, and for what is left of the last one it goes
+/// round and round without waiting, which takes a core from others for half a millisecond at each timer.
+// Safe because: used on the loop's thread only, but for `attach`, which ends before that thread begins.
+@safe final class LoopTimers: LoopConnection, @unchecked Sendable {
+    private let descriptor: Int32
+    private weak var loop: EventLoop?
     private var heap: [LoopTimer] = []
+    private var isFiring = false
     private var isStopped = false
 
-    /// What libwebsockets keeps by address, and the way back to us.
-    // Safe because: only the loop's thread reads it, through the one address that `LoopTimers` owns.
-    @safe fileprivate struct TimerCell {
-        var entry: lws_sorted_usec_list_t
-        var owner: UnsafeMutableRawPointer?
+    init() throws(TransportError) {
+        descriptor = cwebsockets_timer()
+        guard descriptor >= 0 else {
+            throw TransportError("no timer: \(unsafe String(cString: strerror(errno)))", source: .ours)
+        }
     }
 
-    init(context: OpaquePointer) {
-        unsafe self.context = context
-        unsafe cell = .allocate(capacity: 1)
-        unsafe cell.initialize(to: TimerCell(entry: lws_sorted_usec_list_t(), owner: nil))
-        unsafe cell.pointee.owner = unsafe Unmanaged.passUnretained(self).toOpaque()
+    /// Gives the descriptor to libwebsockets, which closes it with the context; false if it was not taken, and it is closed then.
+    func attach(to loop: EventLoop) -> Bool {
+        self.loop = loop
+        var file = lws_sock_file_fd_type()
+        unsafe file.filefd = descriptor
+        guard let vhost = unsafe lws_get_vhost_by_name(loop.context, "default"),
+            let wsi = unsafe lws_adopt_descriptor_vhost(
+                vhost, LWS_ADOPT_RAW_FILE_DESC, file, LoopProtocols.name.pointer, nil)
+        else {
+            closeSocket(descriptor)
+            return false
+        }
+        unsafe lws_set_opaque_user_data(wsi, Unmanaged.passRetained(ConnectionBox(self)).toOpaque())
+        return true
     }
 
-    deinit { unsafe cell.deallocate() }
+    func receive(_ reason: lws_callback_reasons, _ bytes: UnsafeRawBufferPointer) -> Int32 {
+        guard reason == LWS_CALLBACK_RAW_RX_FILE else { return 0 }
+        var expirations: UInt64 = 0
+        _ = unsafe read(descriptor, &expirations, MemoryLayout<UInt64>.size)
+        loop?.afterWait { fire() }
+        return 0
+    }
+
+    func destroyed() {}
 
     func stop() {
         isStopped = true
         heap = []
-        unsafe lws_sul_schedule(context, 0, entry, timerFired, -1)
     }
 
     func add(_ timer: LoopTimer) {
@@ -58,27 +79,24 @@ package final class LoopTimer: Sendable {
             heap.swapAt(child, (child - 1) / 2)
             child = (child - 1) / 2
         }
-        if child == 0 { arm() }
+        if child == 0, !isFiring { arm() }
     }
 
-    fileprivate func fire() {
+    private func fire() {
+        isFiring = true
         let now = ContinuousClock.now
         while let first = heap.first, first.due <= now {
             removeFirst()
             first.fire()
         }
+        isFiring = false
         arm()
-    }
-
-    private var entry: UnsafeMutablePointer<lws_sorted_usec_list_t> {
-        unsafe UnsafeMutableRawPointer(cell).assumingMemoryBound(to: lws_sorted_usec_list_t.self)
     }
 
     private func arm() {
         guard let first = heap.first else { return }
-        let (seconds, attoseconds) = (first.due - ContinuousClock.now).components
-        let microseconds = max(1, seconds * 1_000_000 + attoseconds / 1_000_000_000_000 + 1)
-        unsafe lws_sul_schedule(context, 0, entry, timerFired, microseconds)
+        let left = max(.nanoseconds(1), first.due - ContinuousClock.now) / .nanoseconds(1)
+        _ = cwebsockets_arm(descriptor, Int(left.rounded(.up)))
     }
 
     private func removeFirst() {
@@ -97,11 +115,4 @@ package final class LoopTimer: Sendable {
             parent = smallest
         }
     }
-}
-
-private func timerFired(_ entry: UnsafeMutablePointer<lws_sorted_usec_list_t>?) {
-    guard let entry = unsafe entry else { return }
-    let cell = unsafe UnsafeMutableRawPointer(entry).assumingMemoryBound(to: LoopTimers.TimerCell.self)
-    guard let owner = unsafe cell.pointee.owner else { return }
-    unsafe Unmanaged<LoopTimers>.fromOpaque(owner).takeUnretainedValue().fire()
 }
