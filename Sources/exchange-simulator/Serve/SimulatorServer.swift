@@ -26,11 +26,11 @@ actor SimulatorServer {
     private var now: Int64 { Self.machineTime + clockOffset }
     fileprivate static var machineTime: Int64 { Int64(Date().timeIntervalSince1970 * 1_000_000) }
 
-    /// Lets happen what is due, now and every few milliseconds from now on.
+    /// Lets happen what is due, now and every millisecond from now on.
     func tick() {
         guard isRunning else { return }
         world.tick(at: now)
-        loop.schedule(after: .milliseconds(5)) { [weak self] in
+        loop.schedule(after: .milliseconds(1)) { [weak self] in
             self?.assumeIsolated { $0.tick() }
         }
     }
