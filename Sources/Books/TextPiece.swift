@@ -32,8 +32,8 @@
 
     /// A bounds check before raw memory is written.
     ///
-    /// What an exchange or a caller sends cannot fail it: a number's text has at most `DecimalText.room` bytes, whatever the
-    /// number is, and whoever adds levels bounds how many.
+    /// What an exchange or a caller sends cannot fail it: numbers have at most `FixedDecimal.maximumScale` decimals, so that the
+    /// text of each fits in `DecimalText.room` bytes, and whoever adds levels bounds how many.
     @inline(__always)
     private func check(_ count: Int) { precondition(unsafe limit - end >= count, "the text is too long") }
 

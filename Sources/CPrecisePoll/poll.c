@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "CPrecisePoll.h"
 #include <stddef.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -11,9 +10,4 @@ int cprecisepoll_wait(struct pollfd *sockets, unsigned long count, long long nan
     return ppoll(sockets, count, &limit, NULL);
 }
 
-void cprecisepoll_be_punctual(void) {
-    struct sched_param first = {.sched_priority = 1};
-    prctl(PR_SET_TIMERSLACK, 1UL);
-    // Only root may; without it the caller waits for its turn like everybody.
-    (void)sched_setscheduler(0, SCHED_FIFO, &first);
-}
+void cprecisepoll_be_punctual(void) { prctl(PR_SET_TIMERSLACK, 1UL); }

@@ -7,8 +7,8 @@ import Telemetry
 ///
 /// State of a connection belongs to its loop. C callbacks arrive on the loop's thread and enter actors by
 /// `assumeIsolated`; others reach them with `await` or `execute`.
-// Safe because: the context pointer is written once before the thread starts; libwebsockets is called on that thread only,
-// but for lws_cancel_service, which it allows from any; `timers`, `isAfterWait` and `turn` are touched on that thread only.
+// Safe because: the context pointer is written once before the thread starts; libwebsockets is called on that thread only
+// once it runs, but for lws_cancel_service, which it allows from any; `timers`, `isAfterWait` and `turn` are touched on that thread only.
 @safe package final class EventLoop: SerialExecutor, @unchecked Sendable {
     private struct Inbox {
         var jobs: [Job] = []
@@ -68,6 +68,7 @@ import Telemetry
         var thread = pthread_t()
         guard unsafe pthread_create(&thread, nil, runLoop, box) == 0 else {
             unsafe Unmanaged<EventLoop>.fromOpaque(box).release()
+            unsafe lws_context_destroy(context)
             throw TransportError("no thread for the event loop \(name)", source: .ours)
         }
         let started = thread
@@ -131,7 +132,7 @@ import Telemetry
         }
     }
 
-    /// Lets `body` take what a socket has received: libwebsockets delivers that after its wait only, unlike timers and closes.
+    /// Lets `body` take what a socket or the timer has brought: libwebsockets delivers that after its wait only, unlike closes.
     func afterWait(_ body: () -> Void) {
         isAfterWait = true
         body()

@@ -32,6 +32,8 @@ package final class LoopTimer: Sendable {
     private var heap: [LoopTimer] = []
     private var isFiring = false
     private var isStopped = false
+    /// The kernel is asked for at most so much.
+    private static let longest = Duration.seconds(24 * 3600)
 
     init() throws(TransportError) {
         descriptor = cwebsockets_timer()
@@ -49,6 +51,7 @@ package final class LoopTimer: Sendable {
             let wsi = unsafe lws_adopt_descriptor_vhost(
                 vhost, LWS_ADOPT_RAW_FILE_DESC, file, LoopProtocols.name.pointer, nil)
         else {
+            // libwebsockets closes sockets that it refuses, files not.
             closeSocket(descriptor)
             return false
         }
@@ -95,8 +98,10 @@ package final class LoopTimer: Sendable {
 
     private func arm() {
         guard let first = heap.first else { return }
-        let left = max(.nanoseconds(1), first.due - ContinuousClock.now) / .nanoseconds(1)
-        _ = cwebsockets_arm(descriptor, Int(left.rounded(.up)))
+        // Whoever is woken too early looks and waits again.
+        let left = min(max(.nanoseconds(1), first.due - ContinuousClock.now), Self.longest)
+        let (seconds, attoseconds) = left.components
+        _ = cwebsockets_arm(descriptor, Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000) + 1)
     }
 
     private func removeFirst() {

@@ -26,9 +26,10 @@ import CPrefetch
     @inline(__always)
     func prefetch() {
         unsafe cprefetch_line(line)
+        unsafe cprefetch_line(duty)
         if let name = unsafe name { unsafe cprefetch_line(name) }
         book.prefetch()
-        unsafe cprefetch_lines(duty, Self.dutyBytes)
+        unsafe cprefetch_lines(duty + 64, Self.dutyBytes - 64)
     }
 
     /// As far as an event looks into a duty, by a profile: its last word is `unprovenSince`.

@@ -131,6 +131,8 @@ final class ExchangeEngine {
         markets[stream.symbol]?.streams.removeAll { $0 === stream }
     }
 
+    var marketsUnderWay: Int { active.count }
+
     /// Lets everything happen that is due.
     func tick(at microseconds: Int64) {
         now = microseconds

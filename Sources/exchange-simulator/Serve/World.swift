@@ -40,6 +40,9 @@ final class World {
         return venue
     }
 
+    /// How many markets have events, on all exchanges.
+    var marketsUnderWay: Int { venues.values.reduce(0) { $0 + $1.engine.marketsUnderWay } }
+
     /// Lets everything happen that is due.
     func tick(at microseconds: Int64) {
         for venue in venues.values { venue.engine.tick(at: microseconds) }
