@@ -22,7 +22,17 @@ package final class MetricRegistry: Sendable {
         var kind: String
         var series: [String: Instrument] = [:]
     }
-    private let families = Guarded<[String: Family]>([:])
+    private struct SeriesName {
+        let family: String
+        let key: String
+        let exchange: String?
+    }
+    private struct Series {
+        var families: [String: Family] = [:]
+        /// Those that carry a market, by its name: it finds its own when it goes, however many others there are.
+        var ofMarket: [String: [SeriesName]] = [:]
+    }
+    private let series = Guarded(Series())
 
     package init() {}
 
@@ -63,17 +73,15 @@ package final class MetricRegistry: Sendable {
         _ = keep(.reading(isCounter: true, value), name, help, labels)
     }
 
-    /// Takes away every series that carries all of `labels`, such as those of an unassigned replica.
-    package func remove(labels: [String: String]) {
-        let parts = labels.map(Self.labelText)
-        families.withLock { families in
-            families = families.mapValues { family in
-                var kept = family
-                kept.series = family.series.filter { entry in
-                    !parts.allSatisfy { entry.key.split(separator: ",").contains(Substring($0)) }
-                }
-                return kept
+    /// Takes away every series with the labels `market` and `exchange` of a replica that is no longer assigned.
+    package func removeSeries(ofMarket market: String, on exchange: String) {
+        series.withLock { series in
+            guard let named = series.ofMarket.removeValue(forKey: market) else { return }
+            for name in named where name.exchange == exchange {
+                series.families[name.family]?.series[name.key] = nil
             }
+            let others = named.filter { $0.exchange != exchange }
+            if !others.isEmpty { series.ofMarket[market] = others }
         }
     }
 
@@ -81,16 +89,19 @@ package final class MetricRegistry: Sendable {
         -> Instrument
     {
         let key = labels.sorted { $0.key < $1.key }.map(Self.labelText).joined(separator: ",")
-        return families.withLock { families in
-            if let kept = families[name]?.series[key] { return kept }
-            var family = families[name] ?? Family(help: help, kind: made.kind)
-            if family.kind == made.kind { family.series[key] = made }
-            families[name] = family
+        return series.withLock { series in
+            if let kept = series.families[name]?.series[key] { return kept }
+            guard series.families[name]?.kind ?? made.kind == made.kind else { return made }
+            series.families[name, default: Family(help: help, kind: made.kind)].series[key] = made
+            if let market = labels["market"] {
+                series.ofMarket[market, default: []].append(
+                    SeriesName(family: name, key: key, exchange: labels["exchange"]))
+            }
             return made
         }
     }
 
-    /// One label as it stands on the page; commas cannot occur inside, so that `remove` can compare whole labels.
+    /// One label as it stands on the page.
     private static func labelText(_ label: (key: String, value: String)) -> String {
         var value = ""
         for character in label.value {
@@ -98,7 +109,6 @@ package final class MetricRegistry: Sendable {
             case "\\": value += "\\\\"
             case "\"": value += "\\\""
             case "\n": value += "\\n"
-            case ",": value += ";"
             default: value.append(character)
             }
         }
@@ -107,7 +117,7 @@ package final class MetricRegistry: Sendable {
 
     /// The page in Prometheus' text format 0.0.4.
     package func render() -> [UInt8] {
-        let families = families.withLock { $0 }
+        let families = series.withLock { $0.families }
         var page = ""
         for (name, family) in families.sorted(by: { $0.key < $1.key }) where !family.series.isEmpty {
             let help = family.help.replacing("\\", with: "\\\\").replacing("\n", with: "\\n")

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Telemetry
@@ -39,11 +40,41 @@ import Testing
 
     @Test func `the series of an unassigned replica go, the others stay`() {
         let registry = MetricRegistry()
-        _ = registry.gauge("levels", help: "Levels.", labels: ["market": "A", "side": "asks"])
-        _ = registry.gauge("levels", help: "Levels.", labels: ["market": "AB", "side": "asks"])
-        registry.remove(labels: ["market": "A"])
-        let page = String(decoding: registry.render(), as: UTF8.self)
-        #expect(!page.contains("\"A\"") && page.contains("\"AB\""))
+        let gauge = { (exchange: String, market: String) in
+            registry.gauge(
+                "levels", help: "Levels.",
+                labels: ["exchange": exchange, "market": market, "side": "asks"])
+        }
+        for market in ["A", "AB"] { for exchange in ["x", "y"] { gauge(exchange, market).set(1) } }
+        _ = registry.counter("sum_total", help: "A sum.", labels: ["exchange": "x"])
+        let before = registry.shown
+        registry.removeSeries(ofMarket: "A", on: "x")
+        #expect(before.subtracting(registry.shown) == [#"levels{exchange="x",market="A",side="asks"} 1"#])
+        #expect(registry.shown.isSubset(of: before))
+        registry.removeSeries(ofMarket: "A", on: "z")
+        registry.removeSeries(ofMarket: "B", on: "x")
+        #expect(before.subtracting(registry.shown).count == 1)
+        gauge("x", "A").set(1)
+        #expect(registry.shown == before)
+    }
+
+    @Test func `whatever comes and goes, the page has what is there`() {
+        var random = SplitMix64(seed: 5)
+        let registry = MetricRegistry()
+        var there: Set<String> = []
+        for _ in 0..<5000 {
+            let (exchange, market) = ("e\(Int.random(in: 0..<3, using: &random))", "m\(random.next() % 7)")
+            if Int.random(in: 0..<4, using: &random) == 0 {
+                registry.removeSeries(ofMarket: market, on: exchange)
+                there = there.filter { !$0.contains("{exchange=\"\(exchange)\",market=\"\(market)\"") }
+            } else {
+                let name = "n\(random.next() % 3)"
+                _ = registry.gauge(name, help: "N.", labels: ["exchange": exchange, "market": market])
+                there.insert("\(name){exchange=\"\(exchange)\",market=\"\(market)\"} 0")
+            }
+            if there.count.isMultiple(of: 16) { #expect(registry.shown == there) }
+        }
+        #expect(registry.shown == there)
     }
 
     @Test func `the same name and labels are the same counter`() {
@@ -116,5 +147,15 @@ import Testing
         #expect(health.isReady)
         health.setFailed("loop", "stalled")
         #expect(!health.isReady && !health.isAlive)
+    }
+}
+
+extension MetricRegistry {
+    /// The page's lines, without those about families.
+    fileprivate var shown: Set<String> {
+        Set(
+            String(decoding: render(), as: UTF8.self).split(separator: "\n").map(String.init).filter {
+                !$0.hasPrefix("#")
+            })
     }
 }

@@ -126,7 +126,7 @@ actor ReplicaKeeper {
             books[id] = nil
             reports[id] = nil
             reachGauges[PeerMarket(venue: id.venue, market: id.market)] = nil
-            metrics.remove(labels: ["exchange": id.venue, "market": id.market])
+            metrics.removeSeries(ofMarket: id.market, on: id.venue)
         }
         for (id, demand) in wanted {
             if let entry = books[id] {
