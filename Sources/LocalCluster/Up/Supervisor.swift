@@ -31,8 +31,12 @@ final class Supervisor: Sendable {
                 if !mayGoOn || child.isLeaving {
                     await process.stop(within: plan.configuration.stopDeadline, by: SIGINT)
                 }
-                await attend(child, process)
-                let code = await process.waitForExit()
+                let code = await withTaskGroup(of: Void.self) { group in
+                    group.addTask { await self.attend(child, process) }
+                    let code = await process.waitForExit()
+                    group.cancelAll()
+                    return code
+                }
                 finish(child, process, code)
             } catch {
                 log.error("Could not start a program", ["name": child.name, "error": error.description])
@@ -90,6 +94,8 @@ final class Supervisor: Sendable {
     }
 
     /// Asks for readiness and keeps the pod true while the process runs; a deleted pod ends its process.
+    ///
+    /// Cancelled when the process has ended, so that nobody has to look for that many times a second.
     private func attend(_ child: KeptChild, _ process: ChildProcess) async {
         var round = 0
         while process.exitCode == nil {
@@ -105,9 +111,7 @@ final class Supervisor: Sendable {
             }
             await writePod(child)
             round += 1
-            let wait = child.condition.isReady ? 500 : 100
-            let end = ContinuousClock.now + .milliseconds(wait)
-            while process.exitCode == nil, ContinuousClock.now < end { await pause(.milliseconds(25)) }
+            await pause(.milliseconds(child.condition.isReady ? 500 : 100))
         }
     }
 
