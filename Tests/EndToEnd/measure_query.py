@@ -19,6 +19,12 @@ from nginx import Nginx, free_port
 PEER = 515
 """Requests per second of the peer's gateway at 64 connections."""
 
+PUNCTUAL = 0.5
+"""Milliseconds, half of the goal: a run in which one request in a hundred was sent later than that tells more of the machine."""
+
+FEWEST = 3
+"""Fewer such runs tell nothing."""
+
 SCRIPT = """
 local paths, next = {}, 0
 init = function()
@@ -202,13 +208,19 @@ class Bench:
             for name, port, targets in (("fathom", cluster.gateway[1], paths), ("nginx proxy", nginx.proxy, own)):
                 rows[name].append(self.load(cluster, targets, 1000, self.seconds, address=f"127.0.0.1:{port}"))
         for name, found in rows.items():
-            p50, p99, late = (statistics.median(row[what] for row in found) for what in ("p50_ms", "p99_ms", "late_p99_ms"))
+            # What was sent late was late before any server saw it: the machine woke this program late, and the servers too.
+            punctual = [row for row in found if row["late_p99_ms"] < PUNCTUAL]
             failed = sum(row["failed"] for row in found)
-            # What was sent late was late before any server saw it.
-            show(f"1,000 requests/s, {how}", name, f"p50 {p50:.3f} ms", f"p99 {p99:.3f} ms", f"sent late p99 {late:.3f} ms",
-                 f"failed {failed}", " ".join(f"{row['p99_ms']:.3f}" for row in found))
+            for which, some in ((f"all {len(found)} runs", found), (f"{len(punctual)} runs sent in time", punctual)):
+                if some:
+                    p50, p99, late = (statistics.median(row[what] for row in some) for what in ("p50_ms", "p99_ms", "late_p99_ms"))
+                    show(f"1,000 requests/s, {how}", name, which, f"p50 {p50:.3f} ms", f"p99 {p99:.3f} ms",
+                         f"sent late p99 {late:.3f} ms", f"failed {failed}", " ".join(f"{row['p99_ms']:.3f}" for row in some))
             if name == "fathom" and judged:
-                show("p99 at 1,000 requests/s", f"{p99:.3f}", "goal 1 ms", self.judge(p99 < 1 and not failed))
+                p99 = statistics.median(row["p99_ms"] for row in punctual or found)
+                enough = len(punctual) >= FEWEST
+                show("p99 at 1,000 requests/s", f"{p99:.3f}" if enough else f"only {len(punctual)} runs could be sent in time",
+                     "goal 1 ms", self.judge(enough and p99 < 1 and not failed))
 
     def bare(self, cluster, nginx):
         """The servers alone: libwebsockets' own HTTP, ours on its raw sockets, and nginx, with an answer of one size."""
