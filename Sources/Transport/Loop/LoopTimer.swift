@@ -98,7 +98,8 @@ package final class LoopTimer: Sendable {
 
     private func arm() {
         guard let first = heap.first else { return }
-        // Whoever is woken too early looks and waits again.
+        // Whoever is woken too early looks and waits again. The call fails only for a descriptor that is no timer, or for a time
+        // that is none, which these cannot be.
         let left = min(max(.nanoseconds(1), first.due - ContinuousClock.now), Self.longest)
         let (seconds, attoseconds) = left.components
         _ = cwebsockets_arm(descriptor, Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000) + 1)
