@@ -25,7 +25,7 @@ package final class MetricRegistry: Sendable {
     private struct SeriesName {
         let family: String
         let key: String
-        let exchange: String?
+        let labels: [String: String]
     }
     private struct Series {
         var families: [String: Family] = [:]
@@ -73,14 +73,19 @@ package final class MetricRegistry: Sendable {
         _ = keep(.reading(isCounter: true, value), name, help, labels)
     }
 
-    /// Takes away every series with the labels `market` and `exchange` of a replica that is no longer assigned.
-    package func removeSeries(ofMarket market: String, on exchange: String) {
+    /// Takes away every series with the label `market` whose other labels include all of `labels`: those of a book
+    /// that is no longer kept.
+    package func removeSeries(ofMarket market: String, with labels: [String: String]) {
         series.withLock { series in
             guard let named = series.ofMarket.removeValue(forKey: market) else { return }
-            for name in named where name.exchange == exchange {
-                series.families[name.family]?.series[name.key] = nil
+            var others: [SeriesName] = []
+            for name in named {
+                if labels.allSatisfy({ name.labels[$0.key] == $0.value }) {
+                    series.families[name.family]?.series[name.key] = nil
+                } else {
+                    others.append(name)
+                }
             }
-            let others = named.filter { $0.exchange != exchange }
             if !others.isEmpty { series.ofMarket[market] = others }
         }
     }
@@ -95,7 +100,7 @@ package final class MetricRegistry: Sendable {
             series.families[name, default: Family(help: help, kind: made.kind)].series[key] = made
             if let market = labels["market"] {
                 series.ofMarket[market, default: []].append(
-                    SeriesName(family: name, key: key, exchange: labels["exchange"]))
+                    SeriesName(family: name, key: key, labels: labels))
             }
             return made
         }

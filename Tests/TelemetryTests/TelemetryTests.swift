@@ -48,11 +48,12 @@ import Testing
         for market in ["A", "AB"] { for exchange in ["x", "y"] { gauge(exchange, market).set(1) } }
         _ = registry.counter("sum_total", help: "A sum.", labels: ["exchange": "x"])
         let before = registry.shown
-        registry.removeSeries(ofMarket: "A", on: "x")
+        registry.removeSeries(ofMarket: "A", with: ["exchange": "x"])
         #expect(before.subtracting(registry.shown) == [#"levels{exchange="x",market="A",side="asks"} 1"#])
         #expect(registry.shown.isSubset(of: before))
-        registry.removeSeries(ofMarket: "A", on: "z")
-        registry.removeSeries(ofMarket: "B", on: "x")
+        registry.removeSeries(ofMarket: "A", with: ["exchange": "x", "side": "bids"])
+        registry.removeSeries(ofMarket: "A", with: ["exchange": "z"])
+        registry.removeSeries(ofMarket: "B", with: ["exchange": "x"])
         #expect(before.subtracting(registry.shown).count == 1)
         gauge("x", "A").set(1)
         #expect(registry.shown == before)
@@ -65,7 +66,7 @@ import Testing
         for _ in 0..<5000 {
             let (exchange, market) = ("e\(Int.random(in: 0..<3, using: &random))", "m\(random.next() % 7)")
             if Int.random(in: 0..<4, using: &random) == 0 {
-                registry.removeSeries(ofMarket: market, on: exchange)
+                registry.removeSeries(ofMarket: market, with: ["exchange": exchange])
                 there = there.filter { !$0.contains("{exchange=\"\(exchange)\",market=\"\(market)\"") }
             } else {
                 let name = "n\(random.next() % 3)"

@@ -1,4 +1,5 @@
 import DepthCacheAPI
+import K8sClient
 import Telemetry
 import TestSupport
 import Testing
@@ -83,6 +84,38 @@ import Testing
         }
         #expect(rig.book("BTCUSDT")?.report.message.contains("wss://127.0.0.1") == true)
         #expect(markets.allSatisfy { !rig.isServed($0) })
+        await rig.stop()
+    }
+
+    @Test func `two speeds of one market have metrics of their own, and each takes only its own along`() async throws {
+        let rig = try await Rig(linger: .zero)
+        func assign(_ intervals: [Int]) async {
+            await rig.keeper.assign(
+                intervals.map { interval in
+                    var metadata = ObjectMeta(name: "every\(interval)")
+                    metadata.uid = "every\(interval)"
+                    var spec = DepthCacheReplicaSpec(
+                        exchange: "binance.com", market: "BTCUSDT", workerName: "w")
+                    spec.updateIntervalMilliseconds = interval
+                    return DepthCacheReplica(metadata: metadata, spec: spec)
+                })
+        }
+        func synchronized() -> Int { rig.metric("fathom_worker_book_synchronized{") }
+        func covered(_ interval: Int) -> Bool {
+            let page = String(decoding: rig.metrics.render(), as: UTF8.self)
+            return page.split(separator: "\n").contains {
+                $0.hasPrefix("fathom_worker_covered_levels{")
+                    && $0.contains("update_interval_ms=\"\(interval)\"")
+            }
+        }
+        await assign([100, 1000])
+        try await eventually("both are told of") {
+            await rig.keeper.tick()
+            return synchronized() == 2 && covered(100) && covered(1000)
+        }
+        await assign([100])
+        #expect(synchronized() == 1)
+        #expect(covered(100) && !covered(1000))
         await rig.stop()
     }
 

@@ -10,6 +10,11 @@ struct BookID: Hashable, Sendable, CustomStringConvertible {
     var intervalMilliseconds: Int
 
     var description: String { "\(venue)/\(market)@\(intervalMilliseconds)ms" }
+
+    /// What metrics of this book carry: two books of one market differ in their speed alone.
+    var metricLabels: [String: String] {
+        ["exchange": venue, "market": market, "update_interval_ms": String(intervalMilliseconds)]
+    }
 }
 
 /// One replica that this worker was told to keep.

@@ -1,7 +1,7 @@
 import Books
 import Telemetry
 
-/// How far the book of one market is known, on the page of metrics; the gauges are kept, since they are set twice a second for every book.
+/// How far one book is known, on the page of metrics; the gauges are kept, since they are set twice a second for every book.
 struct ReachGauges {
     private struct Side {
         let labels: [String: String]
@@ -15,9 +15,9 @@ struct ReachGauges {
     private var bids: Side
     private var asks: Side
 
-    init(_ market: PeerMarket, _ metrics: MetricRegistry) {
+    init(_ book: BookID, _ metrics: MetricRegistry) {
         func side(_ name: String) -> Side {
-            let labels = ["exchange": market.venue, "market": market.market, "side": name]
+            let labels = book.metricLabels.merging(["side": name]) { first, _ in first }
             return Side(
                 labels: labels,
                 levels: metrics.gauge(

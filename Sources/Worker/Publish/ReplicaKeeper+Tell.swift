@@ -34,7 +34,7 @@ extension ReplicaKeeper {
     }
 
     func count(_ report: KeptBook.Report, _ id: BookID, before: KeptBook.Report?) {
-        let labels = ["exchange": id.venue, "market": id.market]
+        let labels = id.metricLabels
         metrics.gauge(
             "fathom_worker_book_synchronized", help: "Whether the book may be served.", labels: labels
         )
@@ -101,8 +101,7 @@ extension ReplicaKeeper {
     func showReach() {
         for (id, entry) in books {
             guard let reach = entry.book.reach else { continue }
-            let market = PeerMarket(venue: id.venue, market: id.market)
-            reachGauges[market, default: ReachGauges(market, metrics)].show(reach)
+            reachGauges[id, default: ReachGauges(id, metrics)].show(reach)
         }
     }
 }

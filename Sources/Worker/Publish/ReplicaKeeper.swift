@@ -20,8 +20,7 @@ actor ReplicaKeeper {
     private(set) var assignments: Assignments
     private(set) var books: [BookID: (book: KeptBook, loop: FeedLoop, demand: BookDemand)] = [:]
     private(set) var reports: [BookID: KeptBook.Report] = [:]
-    /// By market: books of one market at two speeds share them, and lose them together.
-    var reachGauges: [PeerMarket: ReachGauges] = [:]
+    var reachGauges: [BookID: ReachGauges] = [:]
     private(set) var statuses: [String: DepthCacheReplicaStatus] = [:]
     private var uids: [String: String] = [:]
     private var meter = LoadMeter()
@@ -125,8 +124,8 @@ actor ReplicaKeeper {
             entry.loop.perform { [book = entry.book] in $0.letGo(book) }
             books[id] = nil
             reports[id] = nil
-            reachGauges[PeerMarket(venue: id.venue, market: id.market)] = nil
-            metrics.removeSeries(ofMarket: id.market, on: id.venue)
+            reachGauges[id] = nil
+            metrics.removeSeries(ofMarket: id.market, with: id.metricLabels)
         }
         for (id, demand) in wanted {
             if let entry = books[id] {
