@@ -87,7 +87,9 @@ import Testing
         await rig.stop()
     }
 
-    @Test func `two speeds of one market have metrics of their own, and each takes only its own along`() async throws {
+    @Test func `two speeds of one market have metrics of their own, and each takes only its own along`()
+        async throws
+    {
         let rig = try await Rig(linger: .zero)
         func assign(_ intervals: [Int]) async {
             await rig.keeper.assign(
