@@ -28,8 +28,6 @@ package struct GatewayConfiguration: Sendable {
     /// File with the key of the links, or the name of the Secret that has it.
     package var linkKeyFile: String?
     package var linkKeySecret: String?
-    /// YAML overrides of the exchange table.
-    package var exchangesFile: String?
 
     /// Equal questions that have not left for a worker yet share one answer.
     package var sharesAnswers = true

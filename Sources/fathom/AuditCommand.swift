@@ -1,8 +1,5 @@
 import Arguments
-import FoundationEssentials
-import Glibc
 import K8sClient
-import Transport
 
 /// `fathom audit`: has books compared with the exchange's own, and tells how they fared.
 enum AuditCommand: Command {
@@ -21,13 +18,14 @@ enum AuditCommand: Command {
             .value(
                 "output", "table|json", default: "table", short: "o",
                 help: "How to print the result; -o is short for it."),
-            .value("gateway", "URL", help: "The gateway to ask; otherwise the one of the local cluster."),
-            .value(
-                "data-dir", "dir", default: "./.fathom", help: "The data directory of the local cluster."),
-        ])
+        ] + ClientFlags.target)
 
     /// So many markets are compared at once.
     private static let atOnce = 8
+    /// A gateway waits for its workers for 65 s; the rest is for the way.
+    private static let timeout = Duration.seconds(75)
+    /// The exit code if something could not be compared, be it that nobody could be asked.
+    private static let notCompared: Int32 = 2
 
     private struct Market: Sendable {
         var exchange: String
@@ -35,106 +33,82 @@ enum AuditCommand: Command {
     }
 
     static func run(_ arguments: ParsedArguments) async throws {
-        let output = arguments.string("output") ?? "table"
-        guard ["table", "json"].contains(output) else {
-            throw ArgumentError("--output: expected table or json, was '\(output)'")
-        }
+        let wantsJSON = try ClientFlags.wantsJSON(arguments)
         let isForAll = arguments.has("all")
         let named = [arguments.string("exchange"), arguments.string("market")].compactMap(\.self)
         guard named.count == (isForAll ? 0 : 2) else {
             throw ArgumentError("expected either --exchange and --market, or --all")
         }
+        let rows: [AuditTable.Row]
         do {
-            let gateway = try gatewayURL(arguments)
-            let http = try HTTPClient()
+            let gateway = try await ClusterTarget(arguments).gateway()
             let markets =
                 isForAll
-                ? try await allMarkets(gateway, http)
+                ? try await allMarkets(gateway)
                 : [
                     Market(
                         exchange: try arguments.required("exchange"), market: try arguments.required("market")
                     )
                 ]
-            let rows = try await audit(markets, gateway, http)
-            print(output == "json" ? AuditTable.json(rows) : AuditTable.text(rows))
-            let code = AuditTable.exitCode(rows)
-            if code != 0 { throw CommandExit(code: code) }
-        } catch let error as CommandExit {
-            throw error
-        } catch let error as ArgumentError {
-            throw error
-        } catch {
-            throw CommandExit(code: 2, words: "\(error)")
+            rows = try await audit(markets, gateway)
+        } catch let error where !(error is ArgumentError) {
+            try Task.checkCancellation()
+            throw CommandExit(code: notCompared, words: words(error))
         }
+        Screen.write((wantsJSON ? AuditTable.json(rows) : AuditTable.text(rows)) + "\n")
+        let code = AuditTable.exitCode(rows)
+        if code != 0 { throw CommandExit(code: code) }
     }
 
-    private static func gatewayURL(_ arguments: ParsedArguments) throws -> String {
-        if let url = arguments.string("gateway") {
-            guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
-                throw ArgumentError("--gateway: expected http://host:port, was '\(url)'")
-            }
-            return url.hasSuffix("/") ? String(url.dropLast()) : url
-        }
-        let file = (arguments.string("data-dir") ?? "./.fathom") + "/up.json"
-        guard let bytes = try? Data(contentsOf: URL(filePath: file)),
-            let port = try? JSONValue(parsing: [UInt8](bytes)).at("gateway", "port")?.number
-        else { throw CommandExit(code: 2, words: "no local cluster runs in \(file); say --gateway URL") }
-        return "http://127.0.0.1:\(port)"
-    }
-
-    private static func allMarkets(_ gateway: String, _ http: HTTPClient) async throws -> [Market] {
-        let answer = try await http.send(HTTPClientRequest(url: gateway + "/get_depthcache_list"))
-        let list = try JSONValue(parsing: answer.body)
-        guard let exchanges = list["depthcache_list"]?.fields else {
+    private static func allMarkets(_ gateway: GatewayAccess) async throws -> [Market] {
+        let answer = try await gateway.ask("/get_depthcache_list")
+        guard answer["depthcache_list"]?.fields != nil else {
             throw CommandExit(
-                code: 2, words: list["message"]?.text ?? "the gateway has no list of DepthCaches")
+                code: notCompared,
+                words: answer["message"]?.text ?? "the gateway has no list of DepthCaches")
         }
-        return exchanges.sorted { $0.key < $1.key }.flatMap { exchange, markets in
-            (markets.fields ?? [:]).keys.sorted().map { Market(exchange: exchange, market: $0) }
-        }
+        return CacheList(answer).rows.map { Market(exchange: $0.exchange, market: $0.market) }
     }
 
     private static func audit(
-        _ markets: [Market], _ gateway: String, _ http: HTTPClient
+        _ markets: [Market], _ gateway: GatewayAccess
     ) async throws -> [AuditTable.Row] {
         try await withThrowingTaskGroup(of: (Int, [AuditTable.Row]).self) { group in
             var rows: [Int: [AuditTable.Row]] = [:]
             for (index, market) in markets.enumerated() {
                 if index >= atOnce, let (done, result) = try await group.next() { rows[done] = result }
-                group.addTask { (index, try await audit(market, gateway, http)) }
+                group.addTask { (index, try await audit(market, gateway)) }
             }
             for try await (done, result) in group { rows[done] = result }
             return markets.indices.flatMap { rows[$0] ?? [] }
         }
     }
 
-    private static func audit(
-        _ market: Market, _ gateway: String, _ http: HTTPClient
-    ) async throws -> [AuditTable.Row] {
-        var request = HTTPClientRequest(
-            method: "POST",
-            url: "\(gateway)/v1/audits?exchange=\(encoded(market.exchange))&market=\(encoded(market.market))")
-        request.timeout = .seconds(75)
-        let answer = try await http.send(request)
-        let body = try JSONValue(parsing: answer.body)
-        let replicas = body["replicas"]?.elements ?? []
-        guard !replicas.isEmpty else {
-            let words = body["message"]?.text ?? body["detail"]?.text ?? "no replica is placed"
-            return [AuditTable.Row(exchange: market.exchange, market: market.market, reason: words)]
+    /// A row for each replica; one with the reason if none could be asked.
+    private static func audit(_ market: Market, _ gateway: GatewayAccess) async throws -> [AuditTable.Row] {
+        let reason: String
+        do {
+            let answer = try await gateway.ask(
+                "/v1/audits", ["exchange": market.exchange, "market": market.market], method: "POST",
+                timeout: timeout)
+            let replicas = answer["replicas"]?.elements ?? []
+            guard replicas.isEmpty else {
+                return replicas.map { AuditTable.Row(exchange: market.exchange, market: market.market, $0) }
+            }
+            reason = answer["message"]?.text ?? "no replica is placed"
+        } catch {
+            try Task.checkCancellation()
+            reason = words(error)
         }
-        return replicas.map { AuditTable.Row(exchange: market.exchange, market: market.market, $0) }
+        return [AuditTable.Row(exchange: market.exchange, market: market.market, reason: reason)]
     }
 
-    private static func encoded(_ text: String) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var bytes: [UInt8] = []
-        for byte in text.utf8 {
-            switch byte {
-            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: bytes.append(byte)
-            default: bytes += [0x25, digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            }
+    private static func words(_ error: any Error) -> String {
+        switch error {
+        case let refusal as GatewayAccess.Refusal: refusal.message
+        case let end as CommandExit: end.words ?? "no reason given"
+        default: "\(error)"
         }
-        return String(decoding: bytes, as: UTF8.self)
     }
 }
 

@@ -6,6 +6,13 @@ protocol Command: Sendable {
     static var specification: CommandSpecification { get }
     /// Runs until done or cancelled; throwing ends the process with exit code 1.
     @concurrent static func run(_ arguments: ParsedArguments) async throws
+    /// Whether it runs until a signal tells it to end, and has then done its work; others were interrupted.
+    static func endsWhenTold(_ arguments: ParsedArguments) -> Bool
+}
+
+extension Command {
+    /// The programs of a cluster, which have a section in the configuration file, serve until they are told to end.
+    static func endsWhenTold(_ arguments: ParsedArguments) -> Bool { specification.section != nil }
 }
 
 /// Flags that several subcommands share.

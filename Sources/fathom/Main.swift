@@ -1,6 +1,7 @@
 import Arguments
 import FoundationEssentials
 import Glibc
+import K8sClient
 
 /// The one binary, `fathom <command>`.
 ///
@@ -24,7 +25,7 @@ import Glibc
         exit(await start(Array(CommandLine.arguments.dropFirst())))
     }
 
-    /// Finds the command, parses for it, runs it; the result is the exit code (0 done, 1 failed, 2 misused).
+    /// Finds the command, parses for it, runs it; the result is the exit code, as docs/command-line.md lists them.
     @concurrent static func start(_ arguments: [String]) async -> Int32 {
         guard let name = arguments.first, name != "--help", name != "-h", name != "help" else {
             print(help)
@@ -54,7 +55,7 @@ import Glibc
                 return 0
             }
             try await ProcessLifetime.run(lifeline: parsed.integer("lifeline-fd")) {
-                try await command.run(parsed)
+                try await run(command, parsed)
             }
             return 0
         } catch let error as ArgumentError {
@@ -64,10 +65,23 @@ import Glibc
             if let words = end.words { complain("\(command.specification.name): \(words)") }
             return end.code
         } catch is CancellationError {
-            return 0
+            return ExitCode.interrupted
         } catch {
             complain("\(command.specification.name): \(error)")
-            return 1
+            return ExitCode.failed
+        }
+    }
+
+    /// Runs a command; one that was interrupted throws `CancellationError`.
+    private static func run(_ command: any Command.Type, _ arguments: ParsedArguments) async throws {
+        let endsWhenTold = command.endsWhenTold(arguments)
+        do {
+            try await command.run(arguments)
+        } catch is CancellationError where endsWhenTold {
+            return
+        } catch is APIError where Task.isCancelled && !endsWhenTold {
+            // A call that is cut off while its answer comes fails as if the connection had been lost.
+            throw CancellationError()
         }
     }
 

@@ -26,6 +26,14 @@ enum ProcessLifetime {
     }()
     fileprivate static let handlerDescriptor = Atomic<Int32>(-1)
     private static let isHurried = Atomic<Bool>(false)
+    /// 0: none came.
+    private static let firstSignal = Atomic<Int32>(0)
+
+    /// The signal that asked for the end; nil: none has.
+    static var endingSignal: Int32? {
+        let number = firstSignal.load(ordering: .acquiring)
+        return number == 0 ? nil : number
+    }
 
     /// Whether the end was asked for by SIGINT (as `fathom up` does when everything stops) or by the death of the parent.
     ///
@@ -60,6 +68,7 @@ enum ProcessLifetime {
         let cancel: @Sendable () -> Void = { work.cancel() }
         watch {
             waitForSignals { number in
+                firstSignal.store(number, ordering: .releasing)
                 if number == SIGINT { isHurried.store(true, ordering: .releasing) }
                 cancel()
             }

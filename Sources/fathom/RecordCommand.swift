@@ -26,6 +26,9 @@ enum RecordCommand: Command {
             .value("snapshot-every", "S", help: "Take a further snapshot every so many seconds."),
         ] + SharedFlags.exchanges + SharedFlags.logging)
 
+    /// With --duration too, what was recorded until then is whole.
+    static func endsWhenTold(_ arguments: ParsedArguments) -> Bool { true }
+
     static func run(_ arguments: ParsedArguments) async throws {
         configureLog(arguments)
         try await runRecording(configuration(arguments))

@@ -202,7 +202,6 @@ enum GatewayCommand: Command {
         configuration.writesAccessLog = arguments.has("access-log")
         configuration.linkKeyFile = arguments.string("link-key-file")
         configuration.linkKeySecret = arguments.string("link-key-secret")
-        configuration.exchangesFile = arguments.string("exchanges")
         configuration.drainGrace = .seconds(arguments.integer("drain-seconds") ?? 10)
         configuration.mustHurry = { ProcessLifetime.mustHurry }
         return configuration

@@ -1,7 +1,10 @@
 """`fathom audit`: books are compared with the exchange's own on demand, and the exit code says how they fared."""
 
 import json
+import os
+import pathlib
 import subprocess
+import tempfile
 import unittest
 import urllib.error
 import urllib.request
@@ -21,8 +24,10 @@ class Audit(unittest.TestCase):
         eventually("two synchronised copies of each market", lambda: all(
             cls.cluster.ready_replicas(f"e2e-{market.lower()}") == 2 for market in cls.MARKETS), 90)
 
-    def fathom(self, *arguments):
-        return subprocess.run([str(BINARIES / "fathom"), "audit", *arguments], capture_output=True, text=True, timeout=180)
+    def fathom(self, *arguments, **environment):
+        base = {name: value for name, value in os.environ.items() if not name.startswith(("FATHOM_", "KUBE"))}
+        return subprocess.run([str(BINARIES / "fathom"), "audit", *arguments], capture_output=True, text=True, timeout=180,
+                              env={**base, "HOME": "/nonexistent", **environment})
 
     def here(self, *arguments):
         return self.fathom("--data-dir", str(self.cluster.directory), *arguments)
@@ -70,12 +75,19 @@ class Audit(unittest.TestCase):
         gateway = f"http://127.0.0.1:{self.cluster.gateway[1]}"
         unknown = self.fathom("--gateway", gateway, "--exchange", EXCHANGE, "--market", "NOSUCHCOIN")
         self.assertEqual(unknown.returncode, 2, unknown.stdout)
-        self.assertIn("not found", unknown.stdout)
+        self.assertIn("There is no DepthCache", unknown.stdout)
+        by_variable = self.fathom("--exchange", EXCHANGE, "--market", "NOSUCHCOIN", FATHOM_GATEWAY=gateway)
+        self.assertEqual((by_variable.returncode, by_variable.stdout), (2, unknown.stdout), by_variable.stderr)
         away = self.fathom("--gateway", "http://127.0.0.1:1", "--all")
         self.assertEqual(away.returncode, 2, away.stderr)
         nowhere = self.fathom("--data-dir", str(self.cluster.directory / "nowhere"), "--all")
         self.assertEqual(nowhere.returncode, 2)
-        self.assertIn("no local cluster", nowhere.stderr)
+        self.assertIn("no cluster found", nowhere.stderr)
+        # What a killed cluster left behind is no cluster.
+        with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "up.json").write_text(json.dumps({"pid": os.getpid(), "gateway": {"url": gateway}}))
+            killed = self.fathom("--data-dir", folder, "--all")
+            self.assertEqual((killed.returncode, "no cluster found" in killed.stderr), (2, True), killed.stderr)
         self.assertEqual(self.here().returncode, 2)
 
     def test_pages_elsewhere_cannot_spend_request_weight(self):

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import ssl
 import subprocess
 import tempfile
@@ -23,11 +24,16 @@ FATHOM = str(BINARIES / "fathom")
 KEY, SECRET = "k3yAbCdEfGhIjKlMnOpQrStUv", "s3cretZyXwVuTsRqPoNmLkJi"
 
 
+def plain_environment(**more):
+    """The variables of this process without those that point to a cluster."""
+    base = {name: value for name, value in os.environ.items() if not name.startswith(("FATHOM_", "KUBE"))}
+    return {**base, "HOME": "/nonexistent", **more}
+
+
 def fathom(*arguments, stdin="", timeout=120, cwd=None, **environment):
     """Runs the binary to its end, with pipes instead of a terminal."""
-    base = {name: value for name, value in os.environ.items() if not name.startswith(("FATHOM_", "KUBE"))}
     return subprocess.run([FATHOM, *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=timeout,
-                          cwd=cwd, env={**base, "HOME": "/nonexistent", **environment})
+                          cwd=cwd, env=plain_environment(**environment))
 
 
 class PassOn(http.server.BaseHTTPRequestHandler):
@@ -45,7 +51,7 @@ class PassOn(http.server.BaseHTTPRequestHandler):
             # As the real one: its own authorization stays here, other headers go on, and certificates are not looked at.
             headers = {name: value for name, value in self.headers.items() if name.lower() not in ("authorization", "host")}
             try:
-                with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10,
+                with urllib.request.urlopen(urllib.request.Request(url, headers=headers, method=self.command), timeout=70,
                                             context=ssl._create_unverified_context()) as reply:
                     status, body = 200, reply.read()
             except urllib.error.HTTPError as error:
@@ -61,6 +67,8 @@ class PassOn(http.server.BaseHTTPRequestHandler):
             port = json.dumps({"items": [{"metadata": {"name": "fathom-gateway"}, "spec": {"ports": [{"name": scheme}]}}]})
             return self.answer(200, port.encode())
         return self.answer(404, b'{"kind":"Status","code":404,"reason":"NotFound","message":"not here"}')
+
+    do_POST = do_GET
 
     def answer(self, status, body):
         self.send_response(status)
@@ -133,6 +141,26 @@ class Scripts(unittest.TestCase):
         self.assertEqual(gone.returncode, 1)
         self.assertIn("BNBUSDT", gone.stderr)
 
+    def interrupted(self, number, first_line, *arguments):
+        """The exit code after a signal, sent as soon as the first line is there."""
+        with contextlib.ExitStack() as stack:
+            process = stack.enter_context(subprocess.Popen(
+                [FATHOM, *map(str, arguments), *self.here], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                env=plain_environment()))
+            stack.callback(process.kill)
+            self.assertRegex(process.stdout.readline(), first_line)
+            process.send_signal(number)
+            return process.wait(30)
+
+    def test_only_what_runs_until_it_is_told_to_end_is_done_then(self):
+        for number, code, market in ((signal.SIGINT, 130, "SIM0006USDT"), (signal.SIGTERM, 143, "SIM0007USDT")):
+            with self.subTest(number=number):
+                # More copies than workers: it would wait for long.
+                create = ("create", market, "--replicas", 3, "--wait")
+                self.assertEqual(self.interrupted(number, f"binance.com {market} created", *create), code)
+                self.run_ok("delete", market)
+                self.assertEqual(self.interrupted(number, '"BTCUSDT"', "book", "BTCUSDT", "-o", "json"), 0)
+
     def test_through_kubernetes_alone(self):
         where = ["--kubeconfig", self.cluster.directory / "kubeconfig"]
         self.assertEqual(fathom("create", "SOLUSDT", "--depth", 20, "--wait", *where).returncode, 0)
@@ -159,6 +187,8 @@ class Scripts(unittest.TestCase):
             self.assertEqual(len(done.stdout.splitlines()), 21)
             elsewhere = fathom("book", "BTCUSDT", "--once", "--namespace", "other", KUBECONFIG=kubeconfig, cwd="/")
             self.assertEqual(elsewhere.returncode, 1)
+            audit = fathom("audit", "--all", "--namespace", "books", KUBECONFIG=kubeconfig, cwd="/")
+            self.assertRegex(audit.stdout, "binance.com +BTCUSDT +fathom-worker-[01] ", audit.stderr)
         self.assertIn("app.kubernetes.io%2Fcomponent%3Dgateway", server.selectors[0])
 
     def test_book_once(self):

@@ -79,7 +79,7 @@ class Framing(Hostile):
             "Content-Length: 4\r\nContent-Length: 40", "Content-Length: 4\r\ncontent-length: 4", "Content-Length: 4, 4",
             "Content-Length: +4", "Content-Length: 0x4", "Content-Length: ", "Content-Length : 4", "Transfer-Encoding: xchunked",
             "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "Transfer-Encoding:\tchunked", " Content-Length: 4",
-            "A: b\rContent-Length: 4", "A: b\0c", "A: b\x01c", "A\0: b", "no colon", ": nameless", "A: b\r\n folded",
+            "A: b\rContent-Length: 4", "\rContent-Length: 40", "\rTransfer-Encoding: chunked", "A: b\0c", "A: b\x01c", "A\0: b", "no colon", ": nameless", "A: b\r\n folded",
         ]:
             with self.subTest(head=head), Wire(self.cluster.gateway) as wire:
                 wire.send(f"POST /create_depthcaches HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n".encode() + b"0\r\n\r\n" + hidden)

@@ -79,6 +79,24 @@ import Testing
         #expect(book.coverage == "whole")
     }
 
+    @Test func `a spread that is too wide for basis points is shown without them`() throws {
+        let book = BookAnswer(
+            exchange: "e", market: "m", asks: try side("asks", "[100000.0,1.0]"),
+            bids: try side("bids", "[0.00000001,1.0]"))
+        #expect(Ladder.lines(book, now: 0).contains("     spread 99999.99999999"))
+        let cache = CacheList.Row(
+            exchange: "e", market: "m", wanted: 1, ready: 1, state: .ready, created: 0)
+        let cells = TopTable.Row(cache: cache, book: .success(book)).cells(now: 0)
+        #expect(cells[4...5] == ["99999.99999999", "-"])
+    }
+
+    @Test(
+        arguments: [(0, "0.00"), (-0.5, "-0.50"), (12.345_678, "12.35"), (1e17, nil), (Double.nan, nil)]
+            as [(Double, String?)])
+    func `numbers for people have two decimals`(number: Double, text: String?) {
+        #expect(Ladder.rounded(number) == text)
+    }
+
     private func cache(_ conditions: [(String, Bool, String)], ready: Int) -> DepthCache {
         DepthCache(
             metadata: ObjectMeta(name: "n"),
@@ -123,5 +141,22 @@ import Testing
                 "binance.com", "B", "1/2", "Degraded", "-", "5s",
             ])
         #expect(list.only(["b"], of: "BINANCE.COM").map(\.market) == ["B"])
+    }
+
+    @Test func `who waits for markets waits for every one, and once for one that is named twice`() {
+        let list = CacheList([
+            "depthcache_list": [
+                "binance.com": [
+                    "A": ["DESIRED_QUANTITY": 1, "DISTRIBUTION": ["a": ["STATUS": "running"]]],
+                    "B": ["DESIRED_QUANTITY": 1, "DISTRIBUTION": [:]],
+                ]
+            ]
+        ])
+        #expect(list.headway(["a", "A"], of: "BINANCE.COM") == CacheList.Headway(asked: 1, ready: 1))
+        #expect(
+            list.headway(["A", "C"], of: "binance.com")
+                == CacheList.Headway(asked: 2, ready: 1, reason: "C: not listed"))
+        #expect(list.headway(["A", "B", "C"], of: "binance.com").ready == 1)
+        #expect(list.headway(["A"], of: "binance.us").ready == 0)
     }
 }

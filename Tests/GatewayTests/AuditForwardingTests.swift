@@ -21,7 +21,6 @@ struct AuditForwardingTests {
                 .success(.compared(Self.exact)), .success(.compared(wrong)), .success(.unavailable("Gap")),
             ])
             let answer = try await scene.json(Self.path, method: "POST")
-            #expect(answer["result"]?.text == "OK")
             #expect(answer["market"]?.text == "BTCUSDT")
             let replicas = try #require(answer["replicas"]?.elements)
             #expect(replicas.map { $0["worker"]?.text } == ["worker-0", "worker-1", "worker-2", "worker-3"])
@@ -47,11 +46,21 @@ struct AuditForwardingTests {
 
     @Test func `an unknown market and a missing parameter are said to be so`() async throws {
         try await GatewayScene.run { (scene) async throws in
-            let unknown = try await scene.json(Self.path, method: "POST")
-            #expect(unknown["error_id"]?.text == "#7000")
-            let missing = try await scene.json("/v1/audits?exchange=binance.com", method: "POST")
-            #expect(missing["result"]?.text == "ERROR")
-            #expect(missing["message"]?.text?.contains("market") == true)
+            let unknown = try await scene.send(Self.path, method: "POST")
+            #expect(unknown.status == 404)
+            #expect(try JSONValue(parsing: Array(unknown.body))["error_id"]?.text == "#7000")
+            let missing = try await scene.send("/v1/audits?exchange=binance.com", method: "POST")
+            #expect(missing.status == 400)
+            #expect(try JSONValue(parsing: Array(missing.body))["parameter"]?.text == "market")
+        }
+    }
+
+    @Test func `a market that is placed nowhere is said to be so`() async throws {
+        try await GatewayScene.run { (scene) async throws in
+            var picture = GatewayScene.picture(workerCount: 1)
+            picture.replicas = []
+            await scene.directory.update(picture)
+            #expect(try await scene.send(Self.path, method: "POST").status == 503)
         }
     }
 }

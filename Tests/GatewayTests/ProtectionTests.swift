@@ -43,6 +43,13 @@ struct TokenTests {
         #expect(!words.contains("short-secret"))
     }
 
+    @Test func `a sign of comments inside a token is one of its characters`() throws {
+        let list = try TokenList(lines: "# all\nmanage 0123456789abcdef#Kq8 # mine\n")
+        #expect(list.scope(of: "0123456789abcdef#Kq8") == .manage)
+        #expect(list.scope(of: "0123456789abcdef") == .none)
+        #expect(list.count(.manage) == 1)
+    }
+
     @Test func `a Secret has tokens under the names of what they allow`() throws {
         let metadata = ObjectMeta(name: "tokens")
         let list = try TokenList(

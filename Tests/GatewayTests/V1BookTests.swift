@@ -8,10 +8,14 @@ import Transport
 /// `GET /v1/books…`, worker by worker.
 struct V1BookTests {
     private static let path = "/v1/books/binance.com/BTCUSDT"
-    private static func served(_ id: Int64, _ levels: UInt32 = 4) -> BooksAnswer.Entry {
-        let json = #"{"market":"BTCUSDT","update_id":\#(id),"bids":[["1.10","2.0"]]}"#
+    private static func served(
+        _ id: Int64, _ levels: UInt32 = 4, quantity: String = "2.0"
+    ) -> BooksAnswer.Entry {
+        let json = #"{"market":"BTCUSDT","update_id":\#(id),"bids":[["1.10","\#(quantity)"]]}"#
         return .served(BookMark(updateID: id, coveredLevels: levels), ArraySlice(json.utf8))
     }
+    /// The id, what is covered, and a digest of all from the bids on.
+    private static let tag = "W/\"7-4-bcc833e4ec9c6709\""
     private static func problem(_ reply: GatewayReply) throws -> JSONValue {
         #expect(reply.contentType == "application/problem+json")
         let body = try JSONValue(parsing: Array(reply.body))
@@ -26,20 +30,56 @@ struct V1BookTests {
             let sent = #"{"market":"BTCUSDT","update_id":7,"bids":[["1.10","2.0"]],"worker":"worker-0"}"#
             #expect(String(decoding: reply.body, as: UTF8.self) == sent)
             #expect(reply.status == 200)
-            #expect(reply.headers.contains(.init("etag", "W/\"7-4\"")))
+            #expect(reply.headers.contains(.init("etag", Self.tag)))
         }
     }
 
     @Test(arguments: [
-        ("W/\"7-4\"", 304), ("\"7-4\"", 304), ("*", 304), ("\"1\", W/\"7-4\"", 304), ("W/\"7-5\"", 200),
-        ("7-4", 200), ("", 200),
+        (tag, 304), (String(tag.dropFirst(2)), 304), ("*", 304), ("\"1\", \(tag)", 304),
+        ("W/\"7-5-bcc833e4ec9c6709\"", 200), ("7-4-bcc833e4ec9c6709", 200), ("", 200),
     ])
     func `a book that has not changed is not sent again`(_ sent: String, status: Int) async throws {
         try await GatewayScene.run(workers: [.books([[Self.served(7)]])]) { (scene) async throws in
             let reply = try await scene.send(Self.path, ifNoneMatch: sent)
             #expect(reply.status == status)
             #expect(reply.body.isEmpty == (status == 304))
-            #expect(reply.headers.contains(.init("etag", "W/\"7-4\"")))
+            #expect(reply.headers.contains(.init("etag", Self.tag)))
+        }
+    }
+
+    @Test(arguments: [served(7, quantity: "3.0"), served(8), served(7, 5)])
+    func `a book that was mended at the same id is sent, and one that has changed or knows more`(
+        _ now: BooksAnswer.Entry
+    ) async throws {
+        try await GatewayScene.run(workers: [.books([[now]])]) { (scene) async throws in
+            #expect(try await scene.send(Self.path, ifNoneMatch: Self.tag).status == 200)
+        }
+    }
+
+    @Test func `a copy that failed before is told of without a body too`() async throws {
+        try await GatewayScene.run(workers: [.fails("broken"), .books([[Self.served(7)]])]) {
+            (scene) async throws in
+            var outcomes: Set<RequestOutcome> = []
+            for _ in 0..<2 {
+                let reply = try await scene.send(Self.path, ifNoneMatch: Self.tag)
+                #expect(reply.status == 304)
+                outcomes.insert(reply.outcome)
+            }
+            #expect(outcomes.contains(.failover))
+        }
+    }
+
+    @Test(arguments: [
+        ("PUT", "/v1/cluster", 405), ("GET", "/v1/nothing", 404), ("POST", "/v1/depthcaches", 400),
+    ])
+    func `what a client does wrong is no trouble of the cluster`(
+        method: String, target: String, status: Int
+    ) async throws {
+        try await GatewayScene.run { (scene) async throws in
+            let reply = try await scene.send(target, method: method)
+            #expect(reply.status == status)
+            #expect(!reply.outcome.isTrouble)
+            #expect(reply.reason.isEmpty)
         }
     }
 

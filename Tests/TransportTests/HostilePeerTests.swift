@@ -77,7 +77,7 @@ struct RawPeer: ~Copyable {
 }
 
 /// Says how long path and query were, and one header.
-private final class Measure: HTTPRequestHandler {
+final class Measure: HTTPRequestHandler {
     let count = Guarded(0)
     func handle(_ request: HTTPServerRequest, _ reply: HTTPReply) {
         count.withLock { $0 += 1 }
@@ -87,7 +87,8 @@ private final class Measure: HTTPRequestHandler {
     }
 }
 
-private struct Bench {
+/// A server on a loop of its own that measures what it is asked.
+struct Bench {
     let loop: EventLoop
     let handler = Measure()
     let server: HTTPServer
@@ -157,6 +158,9 @@ private struct Bench {
         "GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: x\r\nA: b\u{1}\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n folded\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\n\rContent-Length: 3\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: x\r\n\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\r\nA: b\r\n\r\n",
     ])
     func `what is not a request is refused, counted and closed`(text: String) async throws {
         let bench = try Bench()

@@ -41,6 +41,42 @@ private let hasIPv6: Bool = {
         try await eventually { recorder.all.contains { if case .open = $0 { true } else { false } } }
     }
 
+    @Test(
+        .enabled(if: hasIPv6, "this machine has no IPv6"),
+        arguments: [("::1", true), ("127.0.0.1", false), ("localhost", false)])
+    func `the certificate of an address in brackets must be for it`(name: String, isTrusted: Bool)
+        async throws
+    {
+        let loop = try EventLoop(name: "server")
+        defer { loop.stop() }
+        let directory = try TemporaryFolder()
+        let authority = try CertificateAuthority.create(commonName: "test")
+        let issued = try authority.issue(commonName: "server", hosts: [name])
+        var configuration = HTTPServerConfiguration(host: "::1")
+        configuration.tls = TLSServerSettings(
+            certificateFile: try directory.write("server.pem", issued.certificatePEM),
+            keyFile: try directory.write("server.key", issued.keyPEM))
+        let server = try HTTPServer(
+            configuration, loops: [loop], handler: Mirror(), webSockets: ["/ws": Echoing()])
+        defer { server.stop() }
+        let file = try directory.write("ca.pem", authority.credential.certificatePEM)
+        let recorder = Recorder(echoes: false)
+        try WebSocket.connect(
+            "wss://[::1]:\(server.port)/ws", on: loop, tls: TLSClientSettings(authorityFile: file),
+            delegate: recorder)
+        try await eventually { !recorder.all.isEmpty }
+        #expect((recorder.all.first == .open) == isTrusted, "\(recorder.all)")
+    }
+
+    @Test func `a host that no certificate can be checked for is refused`() async throws {
+        let loop = try EventLoop(name: "client")
+        defer { loop.stop() }
+        let recorder = Recorder(echoes: false)
+        try WebSocket.connect("wss://127.1:9/", on: loop, delegate: recorder)
+        try await eventually { !recorder.all.isEmpty }
+        #expect(recorder.all == [.closed("127.1:9: no certificate can be checked for '127.1'")])
+    }
+
     @Test(.enabled(if: hasIPv6, "this machine has no IPv6"))
     func `an address that cannot be used is named with its brackets`() throws {
         let loop = try EventLoop(name: "server")

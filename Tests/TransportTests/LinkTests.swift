@@ -84,6 +84,40 @@ private func isDown(_ client: LinkClient, with words: String) -> Bool {
     if case .down(let reason) = client.state { reason.contains(words) } else { false }
 }
 
+/// Proves that it knows the key, and then says what no link understands.
+private final class Babbler: WebSocketDelegate {
+    private let hello: [UInt8]
+    private let keys: LinkKeys
+    init(keys: LinkKeys) throws {
+        self.keys = keys
+        hello = try LinkHello.Introduction(
+            identity: LinkIdentity(role: .gateway, name: "gateway-9", uid: "uid-9", incarnation: "a")
+        ).bytes
+    }
+
+    private func say(_ kind: UInt8, _ payload: [UInt8], on socket: WebSocket) {
+        var frame: [UInt8] = []
+        LinkFrame.append(kind: kind, id: 0, to: &frame, payload)
+        socket.send(binary: frame)
+    }
+
+    func didOpen(_ socket: WebSocket) { say(LinkFrame.hello, hello, on: socket) }
+
+    func didReceive(_ message: UnsafeRawBufferPointer, isText: Bool, on socket: WebSocket) {
+        unsafe _ = LinkFrame.forEach(in: message) { kind, _, payload in
+            if kind == LinkFrame.challenge {
+                let proofs = unsafe LinkHello.proofs(keys, hello: hello, challenge: [UInt8](payload))
+                say(LinkFrame.proof, proofs, on: socket)
+            } else if kind == LinkFrame.welcome {
+                socket.send(text: "what no link understands")
+            }
+            return true
+        }
+    }
+
+    func didClose(_ reason: WebSocketCloseReason, on socket: WebSocket) {}
+}
+
 @Suite struct LinkTests {
     @Test func `requests are answered to those who asked, many at once`() async throws {
         let bench = try LinkBench()
@@ -130,6 +164,16 @@ private func isDown(_ client: LinkClient, with words: String) -> Bool {
         }
         client.stop()
         try await eventually { client.state == .stopped }
+    }
+
+    @Test func `a link that was open and is refused for what it says is no longer counted`() async throws {
+        let bench = try LinkBench()
+        defer { bench.stop() }
+        let babbler = try Babbler(keys: LinkKeys(current: LinkBench.key))
+        try WebSocket.connect(
+            "ws://127.0.0.1:\(bench.server.port)/link/v1", on: bench.clientLoop, delegate: babbler)
+        try await eventually { bench.link.refused.value == 1 }
+        try await eventually { bench.link.linkCount == 0 }
     }
 
     @Test(arguments: [true, false])

@@ -2,7 +2,7 @@ internal import DepthCacheAPI
 
 /// What clients can ask for.
 enum Endpoint: Int, CaseIterable, Sendable {
-    case getAsks, getBids, list, depthCache, cluster, create, createMany, stop, test, audit
+    case getAsks, getBids, list, depthCache, cluster, create, createMany, stop, test
     case credentials, addCredentials, removeCredentials
 
     init?(path: String) {
@@ -19,7 +19,6 @@ enum Endpoint: Int, CaseIterable, Sendable {
         case "/get_credentials_list", "/ubdcc_get_credentials_list": self = .credentials
         case "/add_credentials", "/ubdcc_add_credentials": self = .addCredentials
         case "/remove_credentials", "/ubdcc_remove_credentials": self = .removeCredentials
-        case "/v1/audits": self = .audit
         default: return nil
         }
     }
@@ -39,25 +38,21 @@ enum Endpoint: Int, CaseIterable, Sendable {
         case .credentials: "GET_CREDENTIALS_LIST"
         case .addCredentials: "ADD_CREDENTIALS"
         case .removeCredentials: "REMOVE_CREDENTIALS"
-        case .audit: "AUDIT"
         }
     }
 
     var methods: [String] {
         switch self {
         case .create, .createMany, .addCredentials, .removeCredentials: Self.both
-        // It spends request weight, so no link in a page may lead to it.
-        case .audit: Self.post
         default: Self.get
         }
     }
     private static let get = ["GET"]
-    private static let post = ["POST"]
     private static let both = ["GET", "POST"]
 
     var changesState: Bool {
         switch self {
-        case .create, .createMany, .stop, .audit, .addCredentials, .removeCredentials: true
+        case .create, .createMany, .stop, .addCredentials, .removeCredentials: true
         default: false
         }
     }

@@ -21,12 +21,13 @@ struct TokenList: Equatable, Sendable {
 
     /// Reads lines of a scope and a token, such as `manage 4f1c…`.
     ///
-    /// After `sha256:` stands the token's digest in hex. `#` begins a comment.
+    /// After `sha256:` stands the token's digest in hex. `#` at the beginning of a word begins a comment; inside a token it
+    /// is one of its characters.
     init(lines text: String) throws(Problem) {
         for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
             .enumerated()
         {
-            let words = line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace)
+            let words = line.split(whereSeparator: \.isWhitespace).prefix { !$0.hasPrefix("#") }
             guard !words.isEmpty else { continue }
             let scope = AccessScope(rawValue: String(words[0]))
             guard words.count == 2, let scope, scope != .none else {

@@ -5,7 +5,7 @@ internal import K8sClient
 struct V1Operation: Sendable {
     enum Name: String, Sendable {
         case getBook, getBooks, listDepthCaches, createDepthCache, getDepthCache, changeDepthCache
-        case deleteDepthCache, getCluster, getDocument
+        case deleteDepthCache, auditBooks, getCluster, getDocument
     }
     /// One answer that clients have to expect.
     struct Answer: Sendable {
@@ -110,6 +110,15 @@ struct V1Operation: Sendable {
             name: .deleteDepthCache, method: "DELETE", resource: .cache, summary: "Delete a DepthCache",
             parameters: [exchange(.path), market(.path)],
             answers: [Answer(status: 204, about: "It is deleted"), notFound, unavailable],
+            changesState: true),
+        V1Operation(
+            name: .auditBooks, method: "POST", resource: .audits,
+            summary: "Compare each copy of a book with the exchange's own; this takes up to a minute",
+            parameters: [exchange(.query), market(.query)],
+            answers: [
+                Answer(status: 200, about: "How each copy fared", schema: "Audit"), notFound, unavailable,
+            ],
+            // It spends request weight, so no link in a page may lead to it.
             changesState: true),
         V1Operation(
             name: .getCluster, method: "GET", resource: .cluster,

@@ -4,6 +4,7 @@ enum V1Resource: String, CaseIterable, Sendable {
     case book = "/v1/books/{exchange}/{market}"
     case caches = "/v1/depthcaches"
     case cache = "/v1/depthcaches/{exchange}/{market}"
+    case audits = "/v1/audits"
     case cluster = "/v1/cluster"
     case document = "/openapi.json"
 
@@ -14,6 +15,7 @@ enum V1Resource: String, CaseIterable, Sendable {
         case .book: "v1_book"
         case .caches: "v1_depthcaches"
         case .cache: "v1_depthcache"
+        case .audits: "v1_audits"
         case .cluster: "v1_cluster"
         case .document: "openapi"
         }

@@ -5,39 +5,31 @@ extension Dispatcher {
     /// A worker gives up after a minute; the rest is for the way.
     private static let auditTimeout: Duration = .seconds(65)
 
-    func audit(_ request: GatewayRequest, _ reply: @escaping @Sendable (GatewayReply) -> Void) {
-        let endpoint = Endpoint.audit
-        let exchange, market: String
-        do throws(ParameterProblem) {
-            (exchange, market) = try request.marketKey()
-        } catch {
-            let members = Envelope.error(.badQueryParameter, endpoint.event, error.description)
-            return finish(request, endpoint, .badRequest, members, reply)
-        }
-        guard let route = service.directory.table.routes[MarketKey(exchange: exchange, market: market)] else {
-            let message = "DepthCache '\(market)' for '\(exchange)' not found!"
-            return finish(
-                request, endpoint, .notFound, Envelope.error(.notFound, endpoint.event, message), reply)
-        }
-        let query = MarketQuery(exchange: route.cache.exchange, market: route.cache.market).encoded()
-        let round = AuditRound(route) { [self] results in
-            let members: Members = [
-                ("exchange", JSONFragment(route.cache.exchange)),
-                ("market", JSONFragment(route.cache.market)),
-                ("replicas", JSONFragment(results)),
-            ]
-            finish(request, endpoint, .ok, Envelope.ok(endpoint.event, members), reply)
-        }
-        for (index, replica) in route.replicas.enumerated() {
-            guard let link = links[replica.workerUID], link.condition == .up || link.condition == .suspect
-            else {
-                let trouble = links[replica.workerUID]?.trouble ?? "its worker has no Lease with an endpoint"
-                round.failed(index, trouble)
-                continue
+    func auditBooks(_ values: V1Values, _ reply: @escaping V1Reply) {
+        withRoute(values, reply) { [self] route in
+            guard !route.replicas.isEmpty else { return reply(Problem.unplaced(route).reply) }
+            let query = MarketQuery(exchange: route.cache.exchange, market: route.cache.market).encoded()
+            let round = AuditRound(route) { [self] results in
+                reply(
+                    json(
+                        JSONFragment([
+                            ("exchange", JSONFragment(route.cache.exchange)),
+                            ("market", JSONFragment(route.cache.market)),
+                            ("replicas", JSONFragment(results)),
+                        ])))
             }
-            link.audit(query, timeout: Self.auditTimeout) { round.take($0, index) }
+            for (index, replica) in route.replicas.enumerated() {
+                guard let link = links[replica.workerUID], link.condition == .up || link.condition == .suspect
+                else {
+                    let trouble =
+                        links[replica.workerUID]?.trouble ?? "its worker has no Lease with an endpoint"
+                    round.failed(index, trouble)
+                    continue
+                }
+                link.audit(query, timeout: Self.auditTimeout) { round.take($0, index) }
+            }
+            round.endIfDone()
         }
-        round.endIfDone()
     }
 }
 

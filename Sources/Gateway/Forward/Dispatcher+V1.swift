@@ -67,6 +67,7 @@ extension Dispatcher {
         case .getDepthCache:
             withRoute(values, reply) { [self] route in reply(json(service.pages.cache(route))) }
         case .createDepthCache, .changeDepthCache, .deleteDepthCache: changeCache(operation, values, reply)
+        case .auditBooks: auditBooks(values, reply)
         case .getCluster: try getCluster(reply)
         case .getDocument:
             let known = service.markets.withLock { $0 }
@@ -147,16 +148,12 @@ extension Dispatcher {
     }
 
     private func answer(_ book: ServedBook, to request: GatewayRequest) -> GatewayReply {
-        var headers = [HTTPHeader("cache-control", "no-cache")]
-        if let tag = book.tag {
-            headers.append(HTTPHeader("etag", tag))
-            if EntityTag.isMatch(tag, request.ifNoneMatch) {
-                return GatewayReply(status: 304, body: [], headers: headers)
-            }
-        }
+        let tag = book.tag
+        let isKnown = tag.map { EntityTag.isMatch($0, request.ifNoneMatch) } ?? false
         return GatewayReply(
-            body: book.bytes, headers: headers, outcome: book.failover == nil ? .ok : .failover,
-            reason: book.failover ?? "")
+            status: isKnown ? 304 : 200, body: isKnown ? [] : book.bytes,
+            headers: [HTTPHeader("cache-control", "no-cache")] + (tag.map { [HTTPHeader("etag", $0)] } ?? []),
+            outcome: book.failover == nil ? .ok : .failover, reason: book.failover ?? "")
     }
 }
 
@@ -168,8 +165,15 @@ struct ServedBook {
     /// What went wrong before, for people.
     var failover: String?
 
-    /// Weak, because the age in the body goes on without a change of the book.
-    var tag: String? { mark.map { "W/\"\($0.updateID)-\($0.coveredLevels)\"" } }
+    /// The state's mark and a digest of the levels and what is covered, since a book that was wrong is mended, and one comes to
+    /// know more, at the same id. Weak: the times before the levels differ from copy to copy, and the age goes on.
+    var tag: String? {
+        guard let mark else { return nil }
+        let levels = json.firstRange(of: Self.levelsBegin).map { json[$0.lowerBound...] } ?? json
+        let digest = Digest.hex(Array(Digest.sha256(Array(levels)).prefix(8)))
+        return "W/\"\(mark.updateID)-\(mark.coveredLevels)-\(digest)\""
+    }
+    private static let levelsBegin = Array(",\"bids\":".utf8)
 
     var bytes: ArraySlice<UInt8> {
         var extra = [("worker", JSONFragment(worker))]
@@ -235,7 +239,7 @@ extension RequestOutcome {
             case ..<400: .ok
             case 400: .badRequest
             case 404: .notFound
-            case 409, 422: .refused
+            case ..<500: .refused
             default: .unavailable
             }
     }

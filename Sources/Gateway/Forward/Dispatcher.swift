@@ -72,7 +72,6 @@ actor Dispatcher {
             return reject(.forbidden(reason), reply)
         }
         if let refusal = refusal(endpoint.changesState, request, authorization) {
-            guard endpoint != .audit else { return reject(refusal.problem.reply, reply) }
             return reject(refusal.envelope(endpoint.event), reply)
         }
         switch endpoint {
@@ -81,7 +80,6 @@ actor Dispatcher {
         case .list, .depthCache, .cluster, .credentials, .test: read(request, endpoint, reply)
         case .create, .createMany, .stop: change(request, endpoint, reply)
         case .addCredentials, .removeCredentials: changeCredentials(request, endpoint, reply)
-        case .audit: audit(request, reply)
         }
     }
 

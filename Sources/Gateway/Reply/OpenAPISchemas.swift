@@ -4,7 +4,8 @@ internal import K8sClient
 enum OpenAPISchemas {
     static let all: [String: JSONValue] = [
         "Book": book, "Books": books, "DepthCache": depthCache,
-        "DepthCacheList": object(["depthcaches": list(reference("DepthCache"))]), "Cluster": cluster,
+        "DepthCacheList": object(["depthcaches": list(reference("DepthCache"))]), "Audit": audit,
+        "Cluster": cluster,
         "Problem": problem, "Document": ["type": "object", "required": ["openapi", "info", "paths"]],
     ]
 
@@ -57,6 +58,28 @@ enum OpenAPISchemas {
                 "worker": text, "worker_uid": text, "node": text, "in_sync": flag, "restarts": whole,
                 "created_time": whole,
             ])),
+    ])
+
+    private static let auditedSide: JSONValue = object([
+        "match": about(whole, "Levels that are the exchange's"),
+        "drift": about(whole, "Levels with another quantity"),
+        "orphaned": about(whole, "Levels that the exchange does not have"),
+        "missed": about(whole, "Levels that only the exchange has"),
+        "compared_to": about(textOrNull, "The price up to which was compared; null: to the side's end"),
+    ])
+
+    private static let audit: JSONValue = object([
+        "exchange": text, "market": text,
+        "replicas": list(
+            object(
+                [
+                    "worker": text,
+                    "outcome": ["type": "string", "enum": ["exact", "mismatch", "unavailable"]],
+                    "reason": about(text, "Why it could not be compared"),
+                    "update_id": about(whole, "The id of both books"), "duration_ms": whole,
+                    "asks": auditedSide, "bids": auditedSide,
+                    "dump": about(text, "Where the worker has written both books down"),
+                ], optional: ["reason", "update_id", "duration_ms", "asks", "bids", "dump"])),
     ])
 
     private static let cluster: JSONValue = object([

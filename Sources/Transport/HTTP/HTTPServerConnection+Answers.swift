@@ -37,7 +37,8 @@ extension HTTPServerConnection {
     ) {
         channel?.writeNow { bytes in
             head(&bytes)
-            if !answer.keepsAlive { bytes.append(raw: "connection: close\r\n") }
+            bytes.append(contentsOf: date.line)
+            Self.append(connectionOf: answer, to: &bytes)
             // These have no body, and a length would be read as that of the answer to a plain GET.
             if HTTPStatus.hasBody(status) {
                 bytes.append(raw: "content-length: ")
@@ -55,7 +56,8 @@ extension HTTPServerConnection {
         guard var answer = current(number), !answer.hasBegun else { return }
         var bytes: [UInt8] = []
         Self.appendHead(status: status, headers: headers, to: &bytes)
-        if !answer.keepsAlive { bytes.append(raw: "connection: close\r\n") }
+        bytes.append(contentsOf: date.line)
+        Self.append(connectionOf: answer, to: &bytes)
         bytes.append(raw: "transfer-encoding: chunked\r\n\r\n")
         answer.hasBegun = true
         phase = .answering(answer)
@@ -125,6 +127,14 @@ extension HTTPServerConnection {
             bytes.append(contentsOf: ": ".utf8)
             bytes.append(contentsOf: header.value.utf8)
             bytes.append(contentsOf: "\r\n".utf8)
+        }
+    }
+
+    private static func append(connectionOf answer: Answer, to bytes: inout [UInt8]) {
+        if !answer.keepsAlive {
+            bytes.append(raw: "connection: close\r\n")
+        } else if answer.saysKeepsAlive {
+            bytes.append(raw: "connection: keep-alive\r\n")
         }
     }
 

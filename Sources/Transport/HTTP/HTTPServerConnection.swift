@@ -14,6 +14,8 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     struct Answer {
         var number: Int
         var keepsAlive: Bool
+        /// Clients of HTTP/1.0 have to be told that the connection stays.
+        var saysKeepsAlive = false
         var isHead: Bool
         /// The peer may still be sending what nobody will read.
         var lingers = false
@@ -23,6 +25,8 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     }
 
     let server: HTTPServer
+    /// The header `date` of its answers.
+    var date = HTTPDateLine()
     let loop: EventLoop
     let remoteAddress: String
     /// Whose connections are counted together.
@@ -210,12 +214,13 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
 
     private func handle(_ request: HTTPServerRequest) {
         requests += 1
+        let isOld = request.isHTTP10
         let keepsAlive =
-            request.isHTTP10
-            ? request.header("connection", is: "keep-alive") : !request.header("connection", is: "close")
+            (!isOld || request.header("connection", lists: "keep-alive"))
+            && !request.header("connection", lists: "close") && !server.closesAfterAnswers
         phase = .answering(
             Answer(
-                number: requests, keepsAlive: keepsAlive && !server.closesAfterAnswers,
+                number: requests, keepsAlive: keepsAlive, saysKeepsAlive: isOld && keepsAlive,
                 isHead: request.isMethod("HEAD")))
         if request.header("upgrade", is: "websocket"),
             let acceptor = server.acceptor(for: request.path)

@@ -1,6 +1,6 @@
 /// One request as it arrived: its head as bytes, looked up on demand, and its whole body.
 package struct HTTPServerRequest: Sendable {
-    /// The request line and header lines, without the empty line that ends them.
+    /// The request line and header lines, with the empty line that ends them.
     let head: [UInt8]
     let methodEnd: Int
     let targetRange: Range<Int>
@@ -62,6 +62,26 @@ package struct HTTPServerRequest: Sendable {
             return false
         }
         return isEqual
+    }
+
+    /// Whether one of the headers with this name lists this word between commas, in any case; both are given in lower case.
+    package func header(_ name: StaticString, lists word: StaticString) -> Bool {
+        guard names & Self.bit(name) != 0 else { return false }
+        var isListed = false
+        forEachHeader { nameRange, range in
+            guard isText(nameRange, name) else { return true }
+            var start = range.lowerBound
+            while start < range.upperBound, !isListed {
+                let end = head[start..<range.upperBound].firstIndex(of: UInt8(ascii: ",")) ?? range.upperBound
+                var (from, last) = (start, end)
+                while from < last, head[from] <= 0x20 { from += 1 }
+                while last > from, head[last - 1] <= 0x20 { last -= 1 }
+                isListed = isText(from..<last, word)
+                start = end + 1
+            }
+            return !isListed
+        }
+        return isListed
     }
 
     /// Whether the header stands there exactly once.
@@ -152,11 +172,22 @@ extension HTTPServerRequest {
         self.names = names
         self.head = head
         methodEnd = first
-        targetRange = (first + 1)..<second
+        targetRange = Self.pathStart(head, (first + 1)..<second)..<second
         headersStart = min(lineEnd + 1, head.count)
         self.loop = loop
         self.remoteAddress = remoteAddress
         self.isTLS = isTLS
+    }
+
+    /// Where the path begins: a target may be a whole URL, whose authority is that of `Host` (RFC 9112, 3.2.2).
+    private static func pathStart(_ head: [UInt8], _ target: Range<Int>) -> Int {
+        guard head[target.lowerBound] != UInt8(ascii: "/") else { return target.lowerBound }
+        for scheme in ["http://", "https://"] where target.count >= scheme.utf8.count {
+            let start = target.lowerBound + scheme.utf8.count
+            guard head[target.lowerBound..<start].map(lower).elementsEqual(scheme.utf8) else { continue }
+            return head[start..<target.upperBound].firstIndex(of: UInt8(ascii: "/")) ?? target.upperBound
+        }
+        return target.lowerBound
     }
 
     /// Bytes of which methods and header names are made.
@@ -169,9 +200,10 @@ extension HTTPServerRequest {
             var names: UInt64 = 0
             var index = 1
             while index < bytes.count {
-                if unsafe bytes[index] == 0x0D || bytes[index] == 0x0A {  // the empty line
-                    index += 1
-                    continue
+                // The empty line. A CR alone is none: it would hide the header behind it.
+                if unsafe bytes[index] == 0x0A { break }
+                if unsafe bytes[index] == 0x0D, index + 1 < bytes.count, unsafe bytes[index + 1] == 0x0A {
+                    break
                 }
                 let start = index
                 while index < bytes.count, unsafe isToken(bytes[index]) { index += 1 }

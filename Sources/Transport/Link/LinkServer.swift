@@ -186,8 +186,9 @@ final class LinkServerSession: WebSocketDelegate, @unchecked Sendable {
     func didClose(_ reason: WebSocketCloseReason, on socket: WebSocket) {
         if case .open(let peer) = phase {
             log.info("Closed link", ["peer": peer.name, "reason": reason.text])
-            server.remove(self)
         }
+        // Also one that was open until what it sent was refused.
+        server.remove(self)
         phase = .closed
         output.socket = nil
     }

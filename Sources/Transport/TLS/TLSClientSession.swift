@@ -25,10 +25,14 @@ internal import Glibc
         unsafe SSL_set_connect_state(session)
         unsafe SSL_set_alpn_protos(session, Self.alpn, UInt32(Self.alpn.count))
         let isAddress = host.contains(":") || host.allSatisfy { $0.isNumber || $0 == "." }
-        if isAddress {
-            unsafe X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), host)
-        } else {
-            unsafe SSL_set1_host(session, host)
+        let isNamed =
+            unsafe isAddress
+            ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), host) : SSL_set1_host(session, host)
+        // Without it a certificate for any name would do.
+        guard isNamed == 1 else {
+            throw TransportError("no certificate can be checked for '\(host)'", source: .ours)
+        }
+        if !isAddress {
             // SSL_set_tlsext_host_name, a macro: SSL_CTRL_SET_TLSEXT_HOSTNAME with TLSEXT_NAMETYPE_host_name.
             var name = Array(host.utf8CString)
             _ = unsafe name.withUnsafeMutableBytes { unsafe SSL_ctrl(session, 55, 0, $0.baseAddress) }

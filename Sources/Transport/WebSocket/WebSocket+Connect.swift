@@ -4,9 +4,12 @@ extension WebSocket {
     /// Where a `ws://` or `wss://` URL points.
     private struct Place {
         var isTLS: Bool
+        /// An IPv6 address stands here without its brackets.
         var host: String
         var port: Int
         var target: String
+        /// As it stands in a URL.
+        var authority: String { host.contains(":") ? "[\(host)]" : host }
 
         init(_ url: String) throws(TransportError) {
             func wrong(_ expected: String) -> TransportError {
@@ -19,8 +22,11 @@ extension WebSocket {
             let rest = url.dropFirst(scheme.count)
             let slash = rest.firstIndex(of: "/") ?? rest.endIndex
             let authority = rest[..<slash]
-            let colon = authority.lastIndex(of: ":")
-            host = String(authority[..<(colon ?? authority.endIndex)])
+            let nameEnd = authority.first == "[" ? authority.firstIndex(of: "]") : authority.startIndex
+            guard let nameEnd else { throw wrong("a ']' after the address") }
+            let colon = authority[nameEnd...].lastIndex(of: ":")
+            let name = authority[..<(colon ?? authority.endIndex)]
+            host = String(name.first == "[" ? name.dropFirst().dropLast() : name)
             guard !host.isEmpty else { throw wrong("a host") }
             self.isTLS = isTLS
             if let colon {
@@ -49,7 +55,8 @@ extension WebSocket {
         let key = try WebSocketHandshake.newKey()
         let isUsualPort = place.port == (place.isTLS ? 443 : 80)
         let request = WebSocketHandshake.request(
-            host: isUsualPort ? place.host : "\(place.host):\(place.port)", target: place.target, key: key,
+            host: isUsualPort ? place.authority : "\(place.authority):\(place.port)", target: place.target,
+            key: key,
             headers: options.headers)
         let socket = WebSocket(
             connecting: loop, key: key, request: request, options: options, delegate: delegate)
@@ -60,13 +67,13 @@ extension WebSocket {
     private func dial(_ place: Place, _ tls: TLSClientSettings, timeout: Duration) {
         loop.schedule(after: timeout) { [weak self] in
             guard let self, !isOpen else { return }
-            giveUp("\(place.host):\(place.port): not connected within \(timeout.components.seconds) s")
+            giveUp("\(place.authority):\(place.port): not connected within \(timeout.components.seconds) s")
         }
         AddressLookup.find(place.host, on: loop) { [self] result in
             switch result {
             // IPv4 first: hosts without an IPv6 route are common, and one address is tried at a time.
             case .success(let all): dial(place, tls, address: all.first { !$0.contains(":") } ?? all[0])
-            case .failure(let error): giveUp("\(place.host):\(place.port): \(error.message)")
+            case .failure(let error): giveUp("\(place.authority):\(place.port): \(error.message)")
             }
         }
     }
@@ -81,7 +88,7 @@ extension WebSocket {
                 address: address, host: place.host, port: place.port, tls: place.isTLS ? tls : nil)
             if !begun { refusal = "no connection could be begun" }
         } catch { refusal = error.message }
-        if let refusal { giveUp("\(place.host):\(place.port): \(refusal)") }
+        if let refusal { giveUp("\(place.authority):\(place.port): \(refusal)") }
     }
 }
 

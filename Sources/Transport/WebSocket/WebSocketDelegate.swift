@@ -40,7 +40,7 @@ extension WebSocketDelegate {
 
 /// Decides, on the loop's thread, whether a request may become a WebSocket.
 package protocol WebSocketAcceptor: AnyObject, Sendable {
-    /// Returns who listens to the new socket, or `nil` to refuse it with 403.
+    /// Returns who listens to the new socket, or `nil` to refuse it with 400.
     func accept(_ request: HTTPServerRequest) -> (any WebSocketDelegate)?
 }
 

@@ -1,3 +1,5 @@
+import Transport
+
 /// An answer to a REST request.
 struct RESTReply {
     var status = 200
@@ -45,7 +47,7 @@ final class RESTService {
     func answer(_ path: String, _ query: QueryString, at microseconds: Int64) -> RESTReply {
         var reply = undated(path, query, at: microseconds)
         // Clients read the exchange's minute from it.
-        reply.headers.append(("date", HTTPDate.text(microseconds: microseconds)))
+        reply.headers.append(("date", HTTPDate.text(seconds: microseconds / 1_000_000)))
         return reply
     }
 

@@ -141,7 +141,7 @@ enum Ladder {
             return "\(side)  \(left(level.price, prices))  \(left(level.quantity, quantities))  \(bar)"
         }
         let age = book.age(now: now).map { Age.text(seconds: $0) } ?? "?"
-        let points = book.spreadInBasisPoints.map { " (\(rounded($0)) bp)" } ?? ""
+        let points = book.spreadInBasisPoints.flatMap { rounded($0) }.map { " (\($0) bp)" } ?? ""
         return ["\(book.exchange) \(book.market)   age \(age)   coverage \(book.coverage) levels", ""]
             + all[..<asks].reversed().map { line("ask", $0) }
             + ["     spread \(book.spread ?? "-")\(points)"] + all[asks...].map { line("bid", $0) }
@@ -170,11 +170,11 @@ enum Ladder {
                 + book.bids.levels.map { ["bid", $0.price, $0.quantity] })
     }
 
-    /// Two decimals, for people.
-    static func rounded(_ number: Double) -> String {
-        let hundredths = Int((number * 100).rounded())
-        let rest = abs(hundredths % 100)
-        return "\(hundredths < 0 ? "-" : "")\(abs(hundredths) / 100).\(rest < 10 ? "0" : "")\(rest)"
+    /// Two decimals, for people; nil for what is too large to mean anything to them.
+    static func rounded(_ number: Double) -> String? {
+        guard let hundredths = Int(exactly: (number * 100).rounded()) else { return nil }
+        let (whole, rest) = hundredths.magnitude.quotientAndRemainder(dividingBy: 100)
+        return "\(hundredths < 0 ? "-" : "")\(whole).\(rest < 10 ? "0" : "")\(rest)"
     }
 
     private static func left(_ text: String, _ width: Int) -> String {

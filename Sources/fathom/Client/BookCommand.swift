@@ -17,6 +17,8 @@ enum BookCommand: Command {
             .toggle("once", help: "Print it once and end."), ClientFlags.output,
         ] + ClientFlags.target, positionals: ["market"])
 
+    static func endsWhenTold(_ arguments: ParsedArguments) -> Bool { ClientFlags.isLive(arguments) }
+
     static func run(_ arguments: ParsedArguments) async throws {
         let wantsJSON = try ClientFlags.wantsJSON(arguments)
         let limit = try arguments.integer("limit", in: 1...5000) ?? 10
@@ -32,7 +34,7 @@ enum BookCommand: Command {
                 Screen.write(try await ask().json.rendered + "\n")
                 if !arguments.has("once") { try await Task.sleep(for: interval) }
             } while !arguments.has("once")
-        } else if arguments.has("once") || !Screen.isTerminal {
+        } else if !ClientFlags.isLive(arguments) {
             let book = try await ask()
             if Screen.isTerminal {
                 Screen.write(Ladder.lines(book, now: Screen.now).map { $0 + "\n" }.joined())
@@ -71,6 +73,8 @@ enum TopCommand: Command {
             .toggle("once", help: "Print it once and end."), ClientFlags.output,
         ] + ClientFlags.target)
 
+    static func endsWhenTold(_ arguments: ParsedArguments) -> Bool { ClientFlags.isLive(arguments) }
+
     static func run(_ arguments: ParsedArguments) async throws {
         let wantsJSON = try ClientFlags.wantsJSON(arguments)
         let interval = Duration.milliseconds(try arguments.integer("interval", in: 100...60_000) ?? 1000)
@@ -81,7 +85,7 @@ enum TopCommand: Command {
                 Screen.write(try await TopTable.ask(gateway, exchange: exchange).json.rendered + "\n")
                 if !arguments.has("once") { try await Task.sleep(for: interval) }
             } while !arguments.has("once")
-        } else if arguments.has("once") || !Screen.isTerminal {
+        } else if !ClientFlags.isLive(arguments) {
             let progress = Progress()
             let top = try await TopTable.ask(gateway, exchange: exchange) { progress.show($0) }
             progress.end()

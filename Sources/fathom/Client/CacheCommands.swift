@@ -78,18 +78,16 @@ enum CreateCommand: Command {
         let progress = Progress()
         let end = ContinuousClock.now + .seconds(timeout)
         while true {
-            let rows = try await CacheList.read(target).only(arguments.positionals, of: exchange)
-            let ready = rows.count { $0.ready >= $0.wanted }
-            if ready == rows.count, !rows.isEmpty { break }
+            let headway = try await CacheList.read(target).headway(arguments.positionals, of: exchange)
+            if headway.ready == headway.asked { break }
             guard ContinuousClock.now < end else {
                 progress.end()
-                let row = rows.first { $0.ready < $0.wanted }
-                let reason = row.map { ", \($0.market): \($0.reason) \($0.message)" } ?? ""
+                let reason = headway.reason.map { ", \($0)" } ?? ""
                 throw CommandExit(
                     code: ExitCode.failed,
-                    words: "after \(timeout) s \(ready) of \(rows.count) are in sync\(reason)")
+                    words: "after \(timeout) s \(headway.ready) of \(headway.asked) are in sync\(reason)")
             }
-            progress.show("\(ready) of \(rows.count) in sync ...")
+            progress.show("\(headway.ready) of \(headway.asked) in sync ...")
             try await Task.sleep(for: .milliseconds(250))
         }
         progress.end()

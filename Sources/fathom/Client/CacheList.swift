@@ -56,6 +56,33 @@ struct CacheList: Sendable {
         return rows.filter { keys.contains(MarketKey(exchange: $0.exchange, market: $0.market)) }
     }
 
+    /// How far the markets are that somebody waits for.
+    struct Headway: Equatable, Sendable {
+        var asked: Int
+        var ready: Int
+        /// What is known about the first that is not in sync.
+        var reason: String?
+    }
+
+    /// A market that is named twice counts once, one that is not listed yet is not in sync.
+    func headway(_ markets: [String], of exchange: String) -> Headway {
+        let keys = Set(markets.map { MarketKey(exchange: exchange, market: $0) }).sorted()
+        let found = Dictionary(grouping: only(markets, of: exchange)) { row in
+            MarketKey(exchange: row.exchange, market: row.market)
+        }
+        let late = keys.filter { key -> Bool in
+            guard let rows = found[key] else { return true }
+            return rows.contains { $0.ready < $0.wanted }
+        }
+        let reason = late.first.map { key -> String in
+            guard let row = found[key]?.first(where: { $0.ready < $0.wanted }) else {
+                return "\(key.market): not listed"
+            }
+            return "\(row.market): \(row.reason) \(row.message)"
+        }
+        return Headway(asked: keys.count, ready: keys.count - late.count, reason: reason)
+    }
+
     static let titles = ["EXCHANGE", "MARKET", "READY", "STATE", "REASON", "AGE"]
 
     static func table(_ rows: [Row], now: Double) -> TextTable {

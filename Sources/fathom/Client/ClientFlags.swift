@@ -1,4 +1,5 @@
 import Arguments
+import Glibc
 
 /// Flags of the commands that talk to a running cluster.
 enum ClientFlags {
@@ -43,6 +44,11 @@ enum ClientFlags {
         case let other: throw ArgumentError("--output: expected table or json, was '\(other ?? "")'")
         }
     }
+
+    /// Whether a view goes on until it is told to end.
+    static func isLive(_ arguments: ParsedArguments) -> Bool {
+        !arguments.has("once") && (Screen.isTerminal || arguments.string("output") == "json")
+    }
 }
 
 /// The exit codes of all commands beside 0 (done); docs/command-line.md lists them.
@@ -51,4 +57,6 @@ enum ExitCode {
     static let failed: Int32 = 1
     /// No cluster was found, or it cannot be reached.
     static let unreachable: Int32 = 3
+    /// A signal came before it was done, 130 for Ctrl-C and 143 for SIGTERM, as shells say it.
+    static var interrupted: Int32 { 128 + (ProcessLifetime.endingSignal ?? SIGTERM) }
 }

@@ -134,7 +134,7 @@ private enum SecretInput {
         while true {
             var wait = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
             let isReadable = unsafe poll(&wait, 1, 100) > 0
-            if Task.isCancelled { throw CommandExit(code: 130, words: "nothing was kept") }
+            if Task.isCancelled { throw CommandExit(code: ExitCode.interrupted, words: "nothing was kept") }
             guard isReadable else { continue }
             var byte: UInt8 = 0
             let count = unsafe Glibc.read(STDIN_FILENO, &byte, 1)

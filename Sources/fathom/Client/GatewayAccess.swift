@@ -42,7 +42,12 @@ struct GatewayAccess: Sendable {
             client.timeout = timeout
             // The API takes `authorization` for itself and does not pass it on.
             if let token { request.headers = [HTTPHeader("fathom-authorization", "Bearer \(token)")] }
-            let answer = try await client.answer(to: request)
+            let answer: HTTPClientResponse
+            do { answer = try await client.answer(to: request) } catch {
+                // Who is cut off while the body comes gets a transport error like any other.
+                try Task.checkCancellation()
+                throw error
+            }
             guard answer.status == 200 else { throw Self.failure(answer) }
             return answer.body
         case .direct(let http, let token, let tls):

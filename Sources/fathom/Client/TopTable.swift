@@ -89,7 +89,7 @@ extension TopTable.Row {
             return head + [
                 book.bids.levels.first?.price ?? "-", book.asks.levels.first?.price ?? "-",
                 book.spread ?? "-",
-                book.spreadInBasisPoints.map { Ladder.rounded($0) } ?? "-",
+                book.spreadInBasisPoints.flatMap { Ladder.rounded($0) } ?? "-",
                 book.age(now: now).map { Age.text(seconds: $0) } ?? "-", book.coverage, copies,
                 cache.state.rawValue,
             ]

@@ -18,7 +18,8 @@ private enum WorkerOrder {
         do {
             answer = try await cluster.send(order) { Screen.write($0 + "\n", to: 2) }
         } catch {
-            throw CommandExit(code: ExitCode.failed, words: "\(error)")
+            throw CommandExit(
+                code: Task.isCancelled ? ExitCode.interrupted : ExitCode.failed, words: "\(error)")
         }
         let names = answer["workers"] ?? []
         let lines = (names.elements ?? []).compactMap(\.text).map { $0 + "\n" }
