@@ -7,6 +7,8 @@ package struct ParsedArguments: Sendable {
     }
 
     private var given: [String: Given] = [:]
+    /// The flags that the command line itself gave.
+    private var typedFlags: Set<String> = []
     package private(set) var positionals: [String] = []
     /// Whether `--help` was asked for; then nothing else was checked.
     package private(set) var asksForHelp = false
@@ -24,6 +26,7 @@ package struct ParsedArguments: Sendable {
         }
         var mistakes = line.mistakes
         for (name, values) in line.values { given[name] = Given(values: values, label: "--\(name)") }
+        typedFlags = Set(line.values.keys)
         takeEnvironment(specification, sources, &mistakes)
         let file = takeFile(specification, sources, &mistakes)
         let wrong = checkValues(specification, sources, file, &mistakes)
@@ -114,6 +117,9 @@ package struct ParsedArguments: Sendable {
 
     /// How the value of a flag was given, for messages about it: `--port`, `FATHOM_PORT`, `config.yaml: worker.port`.
     package func label(_ name: String) -> String { given[name]?.label ?? "--\(name)" }
+
+    /// The value of a flag if the command line gave it, and not a variable, the file or its default.
+    package func typed(_ name: String) -> String? { typedFlags.contains(name) ? string(name) : nil }
 
     /// Whether a switch is on.
     package func has(_ name: String) -> Bool { string(name) == "true" }

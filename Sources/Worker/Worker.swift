@@ -22,6 +22,8 @@ final class Worker: Sendable {
     private let evidence: EvidenceStore
     private let events: EventRecorder
     private let client: KubernetesClient
+    /// Has connections of its own, so that a renewal of the Lease never waits for one.
+    private let leaseClient: KubernetesClient
     private let venues: [Venue]
     private let loops: [FeedLoop]
     private let serverLoop: EventLoop
@@ -43,9 +45,14 @@ final class Worker: Sendable {
         self.evidence = evidence
         var access = try KubernetesConfiguration.load(kubeconfig: configuration.kubeconfigPath)
         access.namespace = configuration.namespace
-        var client = KubernetesClient(configuration: access, http: try HTTPClient())
+        // Five watches stay open, and one more for each Secret with credentials.
+        var client = KubernetesClient(
+            configuration: access, http: try HTTPClient(connectionsPerHost: 32))
         client.metrics = CallMetrics(metrics)
         self.client = client
+        var leaseClient = KubernetesClient(configuration: access, http: try HTTPClient())
+        leaseClient.metrics = client.metrics
+        self.leaseClient = leaseClient
         metrics.addProcess(version: configuration.version)
         events = EventRecorder(client: client, component: "fathom-worker", instance: configuration.name)
         let exchanges = try Self.exchanges(configuration.exchangesFile)
@@ -129,7 +136,7 @@ final class Worker: Sendable {
         configuration.onListening?(server.port)
         for loop in loops { loop.start() }
         let renewer = LeaseRenewer(
-            client: client, lease: lease, interval: .seconds(Fathom.workerLeaseRenewalSeconds))
+            client: leaseClient, lease: lease, interval: .seconds(Fathom.workerLeaseRenewalSeconds))
         let (endings, ending) = AsyncStream.makeStream(of: (any Error).self)
         let (ended, end) = AsyncStream.makeStream(of: Void.self)
         // All goes on after the cancellation, so that books are kept and queries answered while others take over.
@@ -238,10 +245,20 @@ final class Worker: Sendable {
     /// A loop that has not turned for so long will not turn again: the process has to be restarted.
     private static let loopPatience: Duration = .seconds(30)
 
-    /// Writes what is due; a few at once, so that a slow API does not hold up the rest.
+    /// How many statuses are on their way to the API at once.
+    private static let statusWritesAtOnce = 8
+
+    /// Writes what is due; a few at once, so that a slow answer does not hold up the rest, nor all of them the API.
     private func writeStatuses() async {
-        await withDiscardingTaskGroup { group in
-            while let (name, status) = await keeper.nextWrite() {
+        await withTaskGroup(of: Void.self) { group in
+            var running = 0
+            while true {
+                if running == Self.statusWritesAtOnce {
+                    _ = await group.next()
+                    running -= 1
+                }
+                guard let (name, status) = await keeper.nextWrite() else { return }
+                running += 1
                 group.addTask {
                     let isWritten = await self.write(status, to: name)
                     await self.keeper.finished(name, wrote: isWritten ? status : nil)

@@ -57,6 +57,13 @@ import Testing
         #expect(try parse().integer("port") == 8082)
     }
 
+    @Test func `what was typed is told from what came from elsewhere`() throws {
+        #expect(try parse(["--log-level=debug"]).typed("log-level") == "debug")
+        #expect(try parse([], ["FATHOM_LOG_LEVEL": "debug"]).typed("log-level") == nil)
+        #expect(try parse([], [:], file: "worker: {logLevel: debug}").typed("log-level") == nil)
+        #expect(try parse().typed("log-level") == nil)
+    }
+
     @Test func `our variable wins over the one of the pod`() throws {
         #expect(try parse([], ["POD_NAME": "b", "FATHOM_NAME": "a"]).string("name") == "a")
         #expect(try parse([], ["POD_NAME": "b"]).string("name") == "b")

@@ -126,6 +126,12 @@ class Permissions(unittest.TestCase):
         self.assertFalse(may(objects, "controller", "delete", "fathom.dev", "depthcaches"))
         self.assertFalse(may(objects, "gateway", "update", "coordination.k8s.io", "leases", "fathom-controller"))
 
+    def test_a_controller_makes_the_lease_of_the_leader_again(self):
+        objects = render()
+        for verb in ("create", "update"):
+            self.assertTrue(may(objects, "controller", verb, "coordination.k8s.io", "leases", "fathom-controller"))
+        self.assertFalse(may(objects, "controller", "update", "coordination.k8s.io", "leases", "fathom-worker-0"))
+
     def test_the_cluster_is_only_asked_for_its_nodes(self):
         (role,) = kinds(render(), "ClusterRole")
         self.assertEqual(role["rules"], [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]}])

@@ -175,6 +175,9 @@ class Credentials(unittest.TestCase):
         eventually("both workers have the other one", lambda: set(self.assigned().values()) == {"other"})
         self.wait_for_first_use(third, "XRPUSDT")
         self.assertNotIn(second, self.rest.keys)
+        # The logs are searched at the level at which programs say most.
+        log = self.cluster.directory / "logs" / f"{self.cluster.up['gateway']['name']}.log"
+        self.assertIn(" DEBUG ", log.read_text())
 
         # A redirect is not followed, with the key or without.
         self.rest.redirect_to = self.elsewhere

@@ -30,7 +30,8 @@ class Document(unittest.TestCase):
         done = subprocess.run(
             [pathlib.Path(python).parent / "schemathesis", "--config-file", HERE / "schemathesis.toml", "run",
              f"http://{host}:{port}/openapi.json", "--seed", "1", "--max-examples", "30", "--continue-on-failure",
-             "--suppress-health-check", "all", "--request-timeout", "15"],
+             # An audit waits for request weight, a minute at most.
+             "--suppress-health-check", "all", "--request-timeout", "75"],
             capture_output=True, text=True, timeout=900, cwd=self.cluster.directory)
         self.assertEqual(done.returncode, 0, done.stdout[-20_000:] + done.stderr[-2000:])
         tested = int(re.search(r"Tested: (\d+)", done.stdout)[1])

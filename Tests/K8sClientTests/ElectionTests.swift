@@ -65,6 +65,29 @@ import Testing
         #expect(api.object(Self.path)?.at("spec", "holderIdentity") == "thief")
     }
 
+    @Test func `a renewal that hangs is given up while there is time for another`() async throws {
+        let api = try FakeAPI()
+        defer { api.stop() }
+        var settings = LeaderElectionSettings()
+        settings.retryPeriod = .milliseconds(200)
+        settings.renewDeadline = .seconds(3)
+        let election = LeaderElection(client: api.client(), name: "l", identity: "one", settings: settings)
+        api.hang("PUT", count: 1)
+        let leads = Guarded(false)
+        let run = Task {
+            try await election.run {
+                leads.withLock { $0 = true }
+                try await Task.sleep(for: .seconds(600))
+            }
+        }
+        try await eventually { leads.withLock { $0 } }
+        try await eventually("renewals after the one that hangs") {
+            api.seen.filter { $0.method == "PUT" }.count >= 3
+        }
+        run.cancel()
+        await #expect(throws: CancellationError.self) { try await run.value }
+    }
+
     @Test func `whoever leads no more sends nothing, whatever its tasks still want`() async throws {
         let api = try FakeAPI()
         defer { api.stop() }

@@ -24,6 +24,8 @@ final class FakeAPI: HTTPRequestHandler {
     private struct State {
         var seen: [Seen] = []
         var watches: [HTTPReply] = []
+        var hanging: [String: Int] = [:]
+        var unanswered: [HTTPReply] = []
         var objects: [String: JSONValue] = [:]
         var version: Int64 = 100
     }
@@ -49,7 +51,10 @@ final class FakeAPI: HTTPRequestHandler {
             server?.stop()
             server = nil
         }
-        state.withLock { $0.watches = [] }
+        state.withLock { state in
+            state.watches = []
+            state.unanswered = []
+        }
         loop.stop()
     }
 
@@ -72,6 +77,9 @@ final class FakeAPI: HTTPRequestHandler {
     }
     func object(_ path: String) -> JSONValue? { state.withLock { $0.objects[path] } }
 
+    /// Gives no answer to the next requests of this method.
+    func hang(_ method: String, count: Int) { state.withLock { $0.hanging[method] = count } }
+
     /// Writes to a watch; `pieces` go out as they are.
     func send(_ watch: Int, _ bytes: [UInt8]) { state.withLock { $0.watches[watch] }.write(bytes) }
     func end(_ watch: Int) { state.withLock { $0.watches[watch] }.end() }
@@ -81,7 +89,14 @@ final class FakeAPI: HTTPRequestHandler {
             method: request.method, target: String(decoding: request.target, as: UTF8.self),
             authorization: request.header("authorization"), contentType: request.header("content-type"),
             body: try? JSONValue(parsing: request.body))
-        state.withLock { $0.seen.append(seen) }
+        let hangs = state.withLock { state in
+            state.seen.append(seen)
+            guard let count = state.hanging[seen.method], count > 0 else { return false }
+            state.hanging[seen.method] = count - 1
+            state.unanswered.append(reply)
+            return true
+        }
+        if hangs { return }
         if let answer = override(seen) {
             reply.send(
                 status: answer.status,

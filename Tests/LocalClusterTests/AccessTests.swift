@@ -104,6 +104,26 @@ import Testing
                 == 200)
     }
 
+    @Test(arguments: [
+        ("create", "coordination.k8s.io", "leases", nil as String?, true),
+        ("update", "coordination.k8s.io", "leases", "fathom-controller", true),
+        ("update", "coordination.k8s.io", "leases", "fathom-worker-0", false),
+        ("delete", "coordination.k8s.io", "leases", "fathom-controller", false),
+        ("list", "fathom.dev", "depthcaches", nil, true),
+        ("delete", "fathom.dev", "depthcaches", "a", false),
+        ("patch", "", "configmaps", "fathom-markets-binance-com", true),
+        ("patch", "", "configmaps", "another", false), ("list", "", "configmaps", nil, false),
+        ("patch", "rbac.authorization.k8s.io", "roles", "fathom-worker-credentials", true),
+        ("patch", "rbac.authorization.k8s.io", "roles", "another", false),
+        ("create", "rbac.authorization.k8s.io", "rolebindings", nil, false),
+        ("get", "apiextensions.k8s.io", "customresourcedefinitions", "a", false),
+    ])
+    func `the controller may do what its Role in the chart allows`(
+        _ verb: String, _ group: String, _ plural: String, _ name: String?, _ expected: Bool
+    ) {
+        #expect(APIRole.controller.mayDo(verb, group, plural, subresource: nil, name: name) == expected)
+    }
+
     @Test func `a token ends with its account, its time and any change of its letters`() throws {
         let token = try token(of: "a")
         let path = "/api/v1/namespaces/default/configmaps"

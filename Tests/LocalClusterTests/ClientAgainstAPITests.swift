@@ -39,7 +39,7 @@ import Transport
             ($0 as? APIError)?.isAlreadyExists == true
         }
         let map = ConfigMap(metadata: ObjectMeta(name: "m"), data: ["k": "v"])
-        #expect(try await client.apply(map, manager: "one").data == ["k": "v"])
+        #expect(try await client.create(map).data == ["k": "v"])
         #expect(try await client.list(Lease.self, Selector(labels: ["x": "y"])).items.count == 1)
         #expect(try await client.list(Lease.self, Selector(labels: ["x": "z"])).items.isEmpty)
         await #expect(throws: APIError.self) { try await client.delete(Lease.self, "a", uid: "another") }

@@ -44,13 +44,13 @@ actor CredentialKeeper {
                     wake.yield()
                 }
             }
-            group.addTask { await self.follow(wakeups) }
+            group.addTask { await self.follow(wakeups, wake) }
         }
     }
 
     private func forgetWritten() { written = nil }
 
-    private func follow(_ wakeups: AsyncStream<Void>) async {
+    private func follow(_ wakeups: AsyncStream<Void>, _ wake: AsyncStream<Void>.Continuation) async {
         var backoff = Backoff(initial: .milliseconds(200), maximum: .seconds(15))
         for await _ in wakeups where secrets.isSynced && replicas.isSynced {
             do {
@@ -67,6 +67,8 @@ actor CredentialKeeper {
                 }
                 failure = "\(error)"
                 do { try await Task.sleep(for: backoff.next()) } catch { return }
+                // Nothing may have changed meanwhile that would wake us.
+                wake.yield()
             }
         }
     }

@@ -11,6 +11,7 @@ final class NodeLabels: Sendable {
         var zones: [String: String] = [:]
         var problem: String?
         var hasTried = false
+        var hasRead = false
     }
 
     private let client: KubernetesClient
@@ -27,21 +28,26 @@ final class NodeLabels: Sendable {
 
     /// Reads the labels of all nodes until cancelled.
     ///
-    /// Where nodes may not be read, all workers count as in one zone and behind one address.
+    /// Where nodes may not be read, all workers count as in one zone and behind one address. What was read once stays in
+    /// use while they cannot be read.
     func run() async {
         while !Task.isCancelled {
             do {
                 let nodes = try await client.list(Node.self).items
                 let groups = Self.labels(LabelKey.egressGroup, of: nodes)
                 let zones = Self.labels(LabelKey.zone, of: nodes)
-                state.withLock { $0 = State(groups: groups, zones: zones, hasTried: true) }
+                state.withLock { $0 = State(groups: groups, zones: zones, hasTried: true, hasRead: true) }
             } catch {
                 if Task.isCancelled { return }
-                let isNews = state.withLock { state in
+                let (isNews, hasRead) = state.withLock { state in
                     defer { (state.problem, state.hasTried) = ("\(error)", true) }
-                    return state.problem == nil
+                    return (state.problem == nil, state.hasRead)
                 }
-                if isNews {
+                if isNews, hasRead {
+                    log.info(
+                        "Cannot read nodes: zones and addresses stay as they were read last",
+                        ["reason": "\(error)"])
+                } else if isNews {
                     log.info(
                         "Cannot read nodes: all workers count as in one zone and behind one address",
                         ["reason": "\(error)"])

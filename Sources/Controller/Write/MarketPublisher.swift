@@ -13,6 +13,8 @@ actor MarketPublisher {
         var due: ContinuousClock.Instant
         var backoff = Backoff(initial: .seconds(5), maximum: .seconds(300))
         var problem: String?
+        /// Whether it is being asked at the moment.
+        var isUnderWay = false
     }
 
     private let client: KubernetesClient
@@ -38,18 +40,37 @@ actor MarketPublisher {
 
     /// Publishes until cancelled; `inUse` tells which exchanges matter now.
     func run(inUse: @Sendable () -> Set<String>) async {
-        while !Task.isCancelled {
-            let wanted = inUse().compactMap { exchanges[name: $0.asciiLowercased]?.name }
-            targets = targets.filter { wanted.contains($0.key) }
-            for name in wanted.sorted() { await publishIfDue(name) }
-            do { try await Task.sleep(for: .seconds(1)) } catch { return }
+        await withDiscardingTaskGroup { group in
+            while !Task.isCancelled {
+                for exchange in begin(inUse()) { group.addTask { await self.attempt(exchange) } }
+                do { try await Task.sleep(for: .seconds(1)) } catch { return }
+            }
         }
     }
 
-    private func publishIfDue(_ name: String) async {
+    /// The exchanges whose turn it is, from now on under way.
+    private func begin(_ inUse: Set<String>) -> [Exchange] {
+        let wanted = Set(inUse.compactMap { exchanges[name: $0.asciiLowercased]?.name })
+        targets = targets.filter { wanted.contains($0.key) || $0.value.isUnderWay }
+        var due: [Exchange] = []
+        for name in wanted.sorted() {
+            var target = targets[name] ?? Target(due: .now)
+            guard !target.isUnderWay, target.due <= .now, let exchange = exchanges[name: name] else {
+                continue
+            }
+            target.isUnderWay = true
+            targets[name] = target
+            due.append(exchange)
+        }
+        return due
+    }
+
+    private func attempt(_ exchange: Exchange) async {
+        let name = exchange.name
         var target = targets[name] ?? Target(due: .now)
+        target.isUnderWay = false
+        // Nobody else touches a target that is under way.
         defer { targets[name] = target }
-        guard target.due <= .now, let exchange = exchanges[name: name], !Task.isCancelled else { return }
         do {
             let count = try await publish(exchange)
             if target.problem != nil || target.backoff.failures == 0 {

@@ -18,19 +18,7 @@ package enum APIError: Error, Sendable, CustomStringConvertible {
     package var isNotFound: Bool { code == 404 }
     package var isConflict: Bool { code == 409 && reason != "AlreadyExists" }
     package var isAlreadyExists: Bool { code == 409 && reason == "AlreadyExists" }
-    /// The resource version is gone from the API's history.
-    package var isExpired: Bool { code == 410 }
     package var isForbidden: Bool { code == 403 || code == 401 }
-
-    /// Whether the same call may succeed later without anybody changing anything.
-    package var mayRetry: Bool {
-        switch self {
-        case .status(let status): [408, 429, 500, 502, 503, 504].contains(status.code ?? 0) || isConflict
-        case .transport(let error): error.mayRetry
-        case .unreadable: false
-        case .access: true
-        }
-    }
 
     /// How long the API asks us to stay away.
     package var retryAfter: Duration? { status?.details?.retryAfterSeconds.map { .seconds(min($0, 300)) } }

@@ -49,16 +49,9 @@ package struct KubernetesClient: Sendable {
 
     /// Replaces the object; with a resourceVersion only if nobody changed it meanwhile.
     @discardableResult
-    package func update<Object: KubernetesResource>(
-        _ object: Object, subresource: String? = nil
-    ) async throws -> Object {
-        let path = path(Object.self, object.metadata.namespace, object.metadata.name ?? "", subresource)
+    package func update<Object: KubernetesResource>(_ object: Object) async throws -> Object {
+        let path = path(Object.self, object.metadata.namespace, object.metadata.name ?? "")
         return try await typed(APIRequest("PUT", path, body: try json(object)))
-    }
-
-    @discardableResult
-    package func updateStatus<Object: KubernetesResource>(_ object: Object) async throws -> Object {
-        try await update(object, subresource: "status")
     }
 
     @discardableResult
@@ -67,18 +60,9 @@ package struct KubernetesClient: Sendable {
         subresource: String? = nil,
         _ kind: PatchKind, _ body: JSONValue
     ) async throws -> Object {
-        var request = APIRequest(
-            "PATCH", path(type, namespace, name, subresource), body: body, contentType: kind.contentType)
-        if case .apply(let manager, let force) = kind {
-            var body = body
-            body["apiVersion"] = .string(Object.resource.apiVersion)
-            body["kind"] = .string(Object.resource.kind)
-            body.set(["metadata", "name"], to: .string(name))
-            request.body = body
-            request.query.append(.init("fieldManager", manager))
-            if force { request.query.append(.init("force", "true")) }
-        }
-        return try await typed(request)
+        try await typed(
+            APIRequest(
+                "PATCH", path(type, namespace, name, subresource), body: body, contentType: kind.contentType))
     }
 
     @discardableResult
@@ -88,16 +72,6 @@ package struct KubernetesClient: Sendable {
         _ body: JSONValue
     ) async throws -> Object {
         try await patch(type, name, namespace: namespace, subresource: "status", kind, body)
-    }
-
-    /// Server-side apply of exactly the fields that `object` has.
-    @discardableResult
-    package func apply<Object: KubernetesResource>(
-        _ object: Object, manager: String, force: Bool = true
-    ) async throws -> Object {
-        try await patch(
-            Object.self, object.metadata.name ?? "", namespace: object.metadata.namespace,
-            .apply(manager: manager, force: force), try json(object))
     }
 
     /// Deletes an object; with a uid only that very one.

@@ -127,10 +127,14 @@ package struct LeaderElection: Sendable {
     private func renew(_ current: Guarded<Lease?>, since: ContinuousClock.Instant) async throws {
         var client = client
         var last = since
+        var wait = settings.retryPeriod
         while true {
-            try await Task.sleep(for: settings.retryPeriod)
+            try await Task.sleep(for: wait)
+            wait = settings.retryPeriod
             let started = ContinuousClock.now
-            client.timeout = max(.milliseconds(100), settings.renewDeadline - last.duration(to: started))
+            // One that hangs must leave time for another.
+            let left = settings.renewDeadline - last.duration(to: started)
+            client.timeout = max(.milliseconds(100), min(left, settings.renewDeadline / 3))
             var problem = "no answer"
             do {
                 guard var lease = current.withLock({ $0 }) else { throw LeadershipLost(message: "no Lease") }
@@ -150,7 +154,9 @@ package struct LeaderElection: Sendable {
                     if let found { current.withLock { $0 = found } }
                 }
             }
-            if last.duration(to: .now) + settings.retryPeriod > settings.renewDeadline {
+            // What an attempt took counts as waiting: after one that hung the next begins at once.
+            wait = max(.zero, settings.retryPeriod - started.duration(to: .now))
+            if last.duration(to: .now) + wait > settings.renewDeadline {
                 throw LeadershipLost(message: "not renewed for \(settings.renewDeadline): \(problem)")
             }
         }

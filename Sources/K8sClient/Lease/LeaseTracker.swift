@@ -55,15 +55,6 @@ package struct LeaseTracker: Sendable {
         }
     }
 
-    /// A new leader knows nothing of the past: all timers start again.
-    package mutating func restart(at now: Instant) {
-        graceUntil = nil
-        for key in entries.keys {
-            entries[key]?.lastChange = now
-            entries[key]?.hasExpired = false
-        }
-    }
-
     /// What is true of each Lease now.
     ///
     /// While there is no live watch nobody new expires. If more than half are late at once, the fault is rather ours or the

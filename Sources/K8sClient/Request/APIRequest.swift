@@ -27,14 +27,11 @@ package struct Selector: Hashable, Sendable {
 package enum PatchKind: Sendable, Equatable {
     case merge
     case json
-    /// Server-side apply under a field manager.
-    case apply(manager: String, force: Bool = true)
 
     var contentType: String {
         switch self {
         case .merge: "application/merge-patch+json"
         case .json: "application/json-patch+json"
-        case .apply: "application/apply-patch+yaml"
         }
     }
 }

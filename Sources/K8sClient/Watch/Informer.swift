@@ -44,7 +44,6 @@ package final class Informer<Object: KubernetesResource>: Sendable {
     package subscript(name: String) -> Object? { store.object(ObjectKey(namespace: namespace, name: name)) }
     package var state: InformerState { store.state }
     package var isSynced: Bool { store.state.isSynced }
-    package var lastContact: ContinuousClock.Instant? { store.state.lastContact }
 
     /// A new subscription.
     package func changes() -> InformerChanges {
@@ -134,7 +133,6 @@ package final class Informer<Object: KubernetesResource>: Sendable {
             let version = page.at("metadata", "resourceVersion")?.text ?? "0"
             let token = page.at("metadata", "continue")?.text
             state = state.after(.page(resourceVersion: version, continueToken: token == "" ? nil : token))
-            store.note { $0.lastContact = .now }
             guard case .mustWatch = state else { continue }
             store.replace(objects, unreadable: unreadable)
             for (key, reason) in unreadable { report(key, reason) }
@@ -158,7 +156,6 @@ package final class Informer<Object: KubernetesResource>: Sendable {
         noteProblem(nil, isLive: true)
         var lines = WatchLines()
         for try await chunk in stream.body {
-            store.note { $0.lastContact = .now }
             for line in try lines.feed(chunk) { state = state.after(try take(line)) }
         }
     }

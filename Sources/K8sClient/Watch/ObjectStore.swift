@@ -8,8 +8,6 @@ package struct InformerState: Sendable {
     package var isLive = false
     /// Counts the lists: timers that lean on an unbroken watch start again when it moves.
     package var epoch = 0
-    /// When the API last said anything to us.
-    package var lastContact: ContinuousClock.Instant?
     /// Why there is no watch at the moment.
     package var problem: String?
     /// Objects that the API has and that we cannot read, with the reason; they are not in the store.

@@ -1,7 +1,8 @@
 /// Who a bearer token stands for, and what that role may do.
 ///
 /// The table follows the roles of the chart: what works here is allowed in a cluster, and what a cluster forbids fails
-/// here too. What Role objects grant to the same user comes on top.
+/// here too. One thing is more: the controller may make the Secret of the link key, which in a cluster comes with the
+/// release. What Role objects grant to the same user comes on top.
 enum APIRole: String, CaseIterable, Sendable {
     case admin
     case controller
@@ -39,49 +40,54 @@ enum APIRole: String, CaseIterable, Sendable {
 
     private static let read = ["get", "list", "watch"]
     private static let change = ["create", "update", "patch", "delete"]
-    private static let all = read + change + ["deletecollection"]
     private static let events = Rule(
-        groups: ["", "events.k8s.io"], resources: ["events"],
-        verbs: ["create", "update", "patch", "get", "list"])
-    private static let leases = Rule(
-        groups: ["coordination.k8s.io"], resources: ["leases"], verbs: read + change)
+        groups: ["", "events.k8s.io"], resources: ["events"], verbs: ["create", "patch"])
 
     private static let linkKey = Rule(
         groups: [""], resources: ["secrets"], verbs: read, names: ["fathom-link"])
 
     private static let rules: [APIRole: [Rule]] = [
         .controller: [
+            Rule(groups: ["fathom.dev"], resources: ["depthcaches"], verbs: read),
             Rule(
-                groups: ["fathom.dev"],
-                resources: [
-                    "depthcaches", "depthcaches/status", "depthcaches/scale", "depthcachereplicas",
-                    "depthcachereplicas/status", "depthcaches/finalizers",
-                ], verbs: all),
-            Rule(groups: [""], resources: ["configmaps"], verbs: all),
-            Rule(groups: [""], resources: ["secrets", "pods", "nodes", "namespaces"], verbs: read),
+                groups: ["fathom.dev"], resources: ["depthcaches/status"], verbs: ["get", "update", "patch"]),
+            Rule(groups: ["fathom.dev"], resources: ["depthcaches/finalizers"], verbs: ["update"]),
+            Rule(groups: ["fathom.dev"], resources: ["depthcachereplicas"], verbs: read + change),
+            Rule(groups: [""], resources: ["secrets", "pods", "nodes"], verbs: read),
+            Rule(groups: ["coordination.k8s.io"], resources: ["leases"], verbs: read + ["create"]),
+            Rule(
+                groups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["update", "patch"],
+                names: ["fathom-controller"]),
+            Rule(groups: [""], resources: ["configmaps"], verbs: ["create"]),
+            Rule(
+                groups: [""], resources: ["configmaps"], verbs: ["get", "update", "patch"],
+                names: ["fathom-credentials"]),
+            // The chart names the map of each exchange.
+            Rule(
+                groups: [""], resources: ["configmaps"], verbs: ["get", "update", "patch"],
+                namePrefix: "fathom-markets-"),
             Rule(
                 groups: [""], resources: ["secrets"], verbs: ["create", "update", "patch"],
                 names: ["fathom-link"]),
             Rule(
-                groups: ["rbac.authorization.k8s.io"], resources: ["roles", "rolebindings"],
-                verbs: read + change),
-            Rule(
-                groups: ["apiextensions.k8s.io"], resources: ["customresourcedefinitions"], verbs: read),
-            events, leases,
+                groups: ["rbac.authorization.k8s.io"], resources: ["roles"],
+                verbs: ["get", "update", "patch"], names: ["fathom-worker-credentials"]),
+            events,
         ],
         .worker: [
             Rule(groups: ["fathom.dev"], resources: ["depthcaches", "depthcachereplicas"], verbs: read),
             Rule(
                 groups: ["fathom.dev"], resources: ["depthcachereplicas/status"],
                 verbs: ["get", "update", "patch"]),
-            Rule(groups: [""], resources: ["configmaps", "pods", "nodes"], verbs: read),
+            Rule(groups: ["coordination.k8s.io"], resources: ["leases"], verbs: read + change),
             // Credentials by name only, through the Role that the controller keeps: RBAC cannot narrow a list by label.
             linkKey,
-            events, leases,
+            events,
         ],
         .gateway: [
             Rule(
-                groups: ["fathom.dev"], resources: ["depthcaches", "depthcaches/scale"], verbs: read + change),
+                groups: ["fathom.dev"], resources: ["depthcaches"],
+                verbs: read + ["create", "patch", "delete"]),
             Rule(groups: ["fathom.dev"], resources: ["depthcachereplicas"], verbs: read),
             Rule(groups: [""], resources: ["configmaps", "pods"], verbs: read),
             linkKey,
@@ -91,7 +97,6 @@ enum APIRole: String, CaseIterable, Sendable {
                 groups: [""], resources: ["secrets"], verbs: ["create", "delete"],
                 namePrefix: "fathom-credentials-"),
             Rule(groups: ["coordination.k8s.io"], resources: ["leases"], verbs: read),
-            events,
         ],
     ]
 }

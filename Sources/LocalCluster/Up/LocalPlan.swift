@@ -26,6 +26,8 @@ final class LocalPlan: Sendable {
             configuration.exchangesFile.map(Files.absolute)
             ?? (configuration.simulate ? "\(directory)/exchanges.yaml" : nil)
         let lifeline = ["--lifeline-fd", "\(ChildProcess.lifelineDescriptor)"]
+        let file: [String] = configuration.configurationFile.map { ["--config", Files.absolute($0)] } ?? []
+        let shared: [String] = lifeline + file + configuration.logArguments
         @Sendable func member(
             _ component: String, _ name: String, _ port: Int, health: Int? = nil, _ extra: [String] = []
         ) -> KeptChild {
@@ -33,7 +35,7 @@ final class LocalPlan: Sendable {
             let common =
                 [component, "--host", host, "--port", "\(port)", "--namespace", "default"]
                 + ["--kubeconfig", Credentials.kubeconfigFile(role, in: directory), "--node", PodRecord.node]
-                + (exchanges.map { ["--exchanges", $0] } ?? []) + lifeline + extra
+                + (exchanges.map { ["--exchanges", $0] } ?? []) + shared + extra
             return KeptChild(
                 name: name, component: component, program: executable, port: port,
                 readyURL: "http://\(configuration.authority(health ?? port))/readyz"
@@ -43,7 +45,7 @@ final class LocalPlan: Sendable {
             name: "fathom-apiserver", component: "apiserver", program: executable, port: ports.kubernetes,
             readyURL: nil
         ) { _ in
-            ["apiserver", "--data-dir", directory, "--host", host, "--port", "\(ports.kubernetes)"] + lifeline
+            ["apiserver", "--data-dir", directory, "--host", host, "--port", "\(ports.kubernetes)"] + shared
         }
         let key =
             configuration.linkKeySecret.map { ["--link-key-secret", $0] } ?? ["--link-key-file", linkKeyFile]

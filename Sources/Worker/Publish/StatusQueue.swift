@@ -1,6 +1,6 @@
 /// Which statuses are to be written next: only the newest of each replica, only changes, no faster than the bound.
 ///
-/// Failed writes come again after a wait. Pure; `StatusWriter` does the writing.
+/// Failed writes come again after a wait. Pure; `Worker` does the writing.
 struct StatusQueue<Status: Equatable & Sendable>: Sendable {
     private struct Entry {
         var wanted: Status

@@ -86,18 +86,20 @@ Takes (list root name); empty means no.
 {{- define "fathom.makesCRD" -}}
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
+{{- /* Not looked up where nothing is made: who installs then needs no permission to read definitions. */ -}}
+{{- if $root.Values.crds.install -}}
 {{- $there := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" $name -}}
 {{- $notes := (($there | default dict).metadata | default dict).annotations | default dict -}}
 {{- $release := get $notes "meta.helm.sh/release-name" -}}
 {{- $namespace := get $notes "meta.helm.sh/release-namespace" -}}
-{{- if not $root.Values.crds.install -}}
-{{- else if not $there -}}yes
+{{- if not $there -}}yes
 {{- else if and (eq $release $root.Release.Name) (eq $namespace $root.Release.Namespace) -}}yes
 {{- else -}}
 {{- $version := get $notes "fathom.dev/chart-version" | default "0.0.0" -}}
 {{- $owner := ternary (printf "release %q of namespace %q" $release $namespace) "nobody that Helm knows" (ne $release "") -}}
 {{- if semverCompare (printf ">%s" $version) $root.Chart.Version -}}
 {{- fail (printf "the CustomResourceDefinition %s is of version %s and belongs to %s; this chart is %s and needs its own. Upgrade that release first, or hand the definition over as docs/install.md says" $name $version $owner $root.Chart.Version) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
