@@ -41,6 +41,8 @@ package struct Exchange: Sendable, Equatable {
     /// Ascending by levels.
     package var snapshotLimits: [SnapshotLimit]
     package var weightPerMinute: Int
+    /// Whether the operator set `weightPerMinute`: what the exchange tells then counts only where it is less.
+    package var isWeightOverridden = false
     package var exchangeInfoWeight: Int
     package var streamsPerConnection: Int
     package var messagesPerSecond: Int
@@ -58,9 +60,9 @@ package struct Exchange: Sendable, Equatable {
         return snapshotLimits.last { $0.weight == least }?.levels ?? 100
     }
 
-    /// The smallest snapshot that shows at least twice `depth` levels, else the largest.
-    package func snapshotLimit(forDepth depth: Int) -> Int {
-        snapshotLimits.first { $0.levels >= depth * 2 }?.levels ?? snapshotLimits.last?.levels ?? 100
+    /// The request weight per minute that counts once the exchange has told its own.
+    package func weightLimit(told: Int) -> Int {
+        isWeightOverridden ? min(told, weightPerMinute) : told
     }
 
     /// What a snapshot of `limit` levels costs.

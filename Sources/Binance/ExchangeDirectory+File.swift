@@ -92,7 +92,7 @@ extension ExchangeDirectory {
             }
         case .weightPerMinute:
             let number = try Self.positive(value, place)
-            update(name) { $0.weightPerMinute = number }
+            update(name) { ($0.weightPerMinute, $0.isWeightOverridden) = (number, true) }
         case .streamsPerConnection:
             let number = try Self.positive(value, place)
             update(name) { $0.streamsPerConnection = number }

@@ -79,8 +79,8 @@ extension BookSynchronizer {
             return nil
         }
         let action = abandonGap(at: arrival.instant)
-        _ = collect(event, from: feed, at: arrival)
-        return action
+        // What the event itself asks for is the newer request: an answer to the other one would be dropped.
+        return collect(event, from: feed, at: arrival) ?? action
     }
 
     private func isGapOverdue(_ now: ContinuousClock.Instant) -> Bool {

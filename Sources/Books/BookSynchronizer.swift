@@ -213,8 +213,7 @@ package struct BookSynchronizer: Sendable {
         _ reason: OutOfSyncReason, keeping event: borrowing DepthEvent, from feed: Int, at arrival: Arrival
     ) -> SyncAction {
         let action = startOver(reason)
-        _ = collect(event, from: feed, at: arrival)
-        return action
+        return collect(event, from: feed, at: arrival) ?? action
     }
 
     // MARK: Snapshots

@@ -126,13 +126,16 @@ package struct SynchronizedBook: ~Copyable, Sendable {
         return BookAudit.compare(book, fresh.book, isAhead: isAhead)
     }
 
+    /// Whether it is kept in step with its stream, also while it is doubted.
+    package var isFollowing: Bool { synchronizer.isFollowing }
+
     /// Whether the levels of `snapshot`, the best ones of each side, are the best ones of this book, whatever the ids.
     ///
-    /// Also of a book that is doubted.
+    /// Also of a book that is doubted. A side that shows no level has none.
     package func shows(_ snapshot: borrowing BookSnapshot) -> Bool {
         guard synchronizer.isFollowing else { return false }
-        return Self.begins(book.levels(.bids, limit: snapshot.bids.count), with: snapshot.bids)
-            && Self.begins(book.levels(.asks, limit: snapshot.asks.count), with: snapshot.asks)
+        return Self.begins(book.levels(.bids, limit: max(1, snapshot.bids.count)), with: snapshot.bids)
+            && Self.begins(book.levels(.asks, limit: max(1, snapshot.asks.count)), with: snapshot.asks)
     }
 
     private static func begins(_ ours: [PriceLevel], with theirs: [PriceLevel]) -> Bool {

@@ -37,7 +37,6 @@ package struct Reason: RawRepresentable, Hashable, Codable, Sendable, CustomStri
     package static let regression = Reason("Regression")
     package static let malformedData = Reason("MalformedData")
     package static let loopStalled = Reason("LoopStalled")
-    package static let pastCoverage = Reason("PastCoverage")
     /// The stream is silent and the exchange does not say whether it lives.
     package static let probeFailed = Reason("ProbeFailed")
     package static let auditMismatch = Reason("AuditMismatch")

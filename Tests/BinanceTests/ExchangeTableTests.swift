@@ -62,6 +62,17 @@ struct ExchangeTableTests {
         #expect(directory[name: "binance.com-testnet"]?.streamsPerConnection == 1024)
     }
 
+    @Test func `a weight of the override file is the most that counts, whatever the exchange tells`() throws {
+        let directory = try ExchangeDirectory(
+            overridesYAML: Array("binance.com: {weightPerMinute: 1200}".utf8))
+        for name in ["binance.com", "binance.com-margin"] {
+            let exchange = try #require(directory[name: name])
+            #expect(exchange.weightLimit(told: 6000) == 1200)
+            #expect(exchange.weightLimit(told: 600) == 600)
+        }
+        #expect(directory[name: "binance.us"]?.weightLimit(told: 7000) == 7000)
+    }
+
     @Test func `Binance TR lists its markets elsewhere, unless its books are sent elsewhere too`() throws {
         func list(_ yaml: String) throws -> String? {
             try ExchangeDirectory(overridesYAML: Array(yaml.utf8))[name: "trbinance.com"]?

@@ -176,6 +176,13 @@ struct ExchangeClockTests {
         #expect(abs(clock.offsetMilliseconds - offset) < 150)
     }
 
+    @Test(arguments: [.min, -1, 1 << 53, (1 << 53) + 1, .max] as [Int64])
+    func `a time that cannot be is not reckoned with`(told: Int64) {
+        var clock = ExchangeClock()
+        clock.observe(told: told, precision: 1000, sent: 1_795_245_867_000, received: 1_795_245_867_010)
+        #expect(!clock.isKnown && clock.offsetMilliseconds == 0)
+    }
+
     @Test func `a clock that was set is believed anew`() {
         var clock = ExchangeClock()
         clock.observe(told: 100_000, precision: 1, sent: 100_000, received: 100_010)

@@ -139,26 +139,24 @@ struct OrderBookTests {
             lastID: 1, bids: [level("9", "1")],
             asks: [level("10.0", "1"), level("20.0", "1.5"), level("30.0", "1")])
         try book.load(snapshot, coverage: .limit(3), receivedTime: 0)
-        func count(_ threshold: String, _ limit: Int? = nil) -> LevelSelection {
-            book.asks.select(limit: limit, threshold: QuoteThreshold(threshold))
+        func count(_ threshold: QuoteThreshold, _ limit: Int? = nil) -> LevelSelection {
+            book.asks.select(limit: limit, threshold: threshold)
         }
-        #expect(count("40") == LevelSelection(count: 2, isComplete: true))
-        #expect(count("39.999999") == LevelSelection(count: 1, isComplete: true))
-        #expect(count("4e1", 1) == LevelSelection(count: 1, isComplete: true))
-        #expect(count("0") == LevelSelection(count: 1, isComplete: true))
-        #expect(count("nan") == LevelSelection(count: 1, isComplete: true))
-        #expect(count("-inf") == LevelSelection(count: 1, isComplete: true))
-        #expect(count("inf") == LevelSelection(count: 3, isComplete: false))
-        #expect(count("inf", -1) == LevelSelection(count: 2, isComplete: false))
-        #expect(count("1e400", 3) == LevelSelection(count: 3, isComplete: true))
-        #expect(count("inf", 0) == LevelSelection(count: 0, isComplete: true))
-        #expect(count("inf", 4) == LevelSelection(count: 3, isComplete: false))
+        let forty = QuoteThreshold.volume(mantissa: 40, exponent: 0)
+        #expect(count(forty) == LevelSelection(count: 2, isComplete: true))
+        let less = QuoteThreshold.volume(mantissa: 39_999_999, exponent: -6)
+        #expect(count(less) == LevelSelection(count: 1, isComplete: true))
+        #expect(count(.volume(mantissa: 4, exponent: 1), 1) == LevelSelection(count: 1, isComplete: true))
+        #expect(count(.volume(mantissa: 0, exponent: 0)) == LevelSelection(count: 1, isComplete: true))
+        #expect(count(.bestOnly) == LevelSelection(count: 1, isComplete: true))
+        #expect(count(.unlimited) == LevelSelection(count: 3, isComplete: false))
+        #expect(count(.unlimited, -1) == LevelSelection(count: 2, isComplete: false))
+        #expect(count(.volume(mantissa: 1, exponent: 400), 3) == LevelSelection(count: 3, isComplete: true))
+        #expect(count(.unlimited, 0) == LevelSelection(count: 0, isComplete: true))
+        #expect(count(.unlimited, 4) == LevelSelection(count: 3, isComplete: false))
         #expect(book.asks.coveredTo?.description == "30.0")
-        for bad in ["", "x", "1e", "1__0", "_1", "1_", "0x10", "1 2", "."] {
-            #expect(QuoteThreshold(bad) == nil)
-        }
         var bytes: [UInt8] = []
-        book.asks.appendJSON(count("40"), as: .compatible, to: &bytes)
+        book.asks.appendJSON(count(forty), as: .compatible, to: &bytes)
         #expect(text(bytes) == "[[10.0,1.0],[20.0,1.5]]")
     }
 
@@ -168,7 +166,7 @@ struct OrderBookTests {
         try book.apply(
             DepthEvent(asks: (Int64(0)..<5).map { try level("\(Int64.max - 4 + $0)", most) }), receivedTime: 0
         )
-        let chosen = book.asks.select(limit: nil, threshold: QuoteThreshold("1e60"))
+        let chosen = book.asks.select(limit: nil, threshold: .volume(mantissa: 1, exponent: 60))
         #expect(chosen.count == 2)
     }
 

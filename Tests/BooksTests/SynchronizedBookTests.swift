@@ -157,6 +157,21 @@ struct SynchronizedBookTests {
         #expect(book.readIfSynchronized { $0.lastID } == 3)
     }
 
+    @Test func `what the event asks for that ends the wait at a gap is not lost`() throws {
+        var book = try Self.synchronized()
+        book.feedCount = 2
+        // Behind a gap: an id and then older ones with newer times, each by itself too little to say that ids began anew.
+        for (id, time) in [(120, 10), (106, 11), (108, 12)] as [(Int64, Int64)] {
+            #expect(book.receive(event(id, id, time: time), from: 0, at: arrival()).outcome == .buffered)
+        }
+        let later = arrival(0.6)
+        let asked = request(book.receive(event(109, 109, time: 13), from: 0, at: later).action)
+        #expect(asked?.reason == .regression)
+        let again = try book.receive(snapshot(108), for: #require(asked), coverage: .limit(100), at: later)
+        #expect(again == nil)
+        #expect(book.readIfSynchronized { $0.lastID } == 109)
+    }
+
     @Test func `a feed that stays behind its snapshot for five seconds is not believed`() throws {
         var book = try Self.synchronized()
         #expect(book.receive(event(50, 51), at: arrival(5)).action == nil)

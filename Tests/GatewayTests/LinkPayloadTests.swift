@@ -114,18 +114,4 @@ struct LinkPayloadTests {
         let query = BookQuery(exchange: String(repeating: "é", count: 200), market: "", side: .asks)
         #expect(try BookQuery(decoding: query.encoded()).exchange == String(repeating: "é", count: 127))
     }
-
-    @Test(
-        arguments: [
-            (.quote(mantissa: 15, scale: 1), 0, 1), (.quote(mantissa: 15, scale: 1), 3, 1500),
-            (.quote(mantissa: 1, scale: -5), 2, 10_000_000), (.quote(mantissa: 1, scale: 120), 16, 0),
-            (.quote(mantissa: .max, scale: 0), 0, .max), (.quote(mantissa: 1, scale: -60), 0, .max),
-            (.bestOnly, 8, 0), (.unlimited, 8, .max),
-        ] as [(VolumeThreshold, Int, Int128)])
-    func `a threshold is compared at the scale of the sums, rounded down`(
-        _ threshold: VolumeThreshold, scale: Int, limit: Int128
-    ) {
-        #expect(threshold.limit(atScale: scale) == limit)
-        #expect(VolumeThreshold.none.limit(atScale: scale) == nil)
-    }
 }

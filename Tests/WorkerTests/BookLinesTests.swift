@@ -53,6 +53,26 @@ struct BookLinesTests {
             expectBook(duty, "MalformedData, 1 trusted, 1 restarts")
         }
     }
+
+    @Test func `what one connection brings late harms no book that has it from another in time`()
+        async throws
+    {
+        try await withLines(2) { loop, duty in
+            let (first, second) = (duty.lines[0].feed, duty.lines[1].feed)
+            for feed in [first, second] { loop.acknowledge(feed, now: .zero) }
+            duty.load(id: 100)
+            for id in 101...106 as ClosedRange<Int64> { loop.hear(id, id, duty, first) }
+            for id in 101...106 as ClosedRange<Int64> { loop.hear(id, id, duty, second, late: 8000) }
+            expectBook(duty, "Synchronized, 2 trusted, 0 restarts")
+            for id in 107...109 as ClosedRange<Int64> { loop.hear(id, id, duty, second, late: 8000) }
+            expectBook(duty, "FeedLate, 2 trusted, 0 restarts")
+            for id in 110...112 as ClosedRange<Int64> {
+                loop.hear(id, id, duty, first)
+                loop.hear(id, id, duty, second, late: 8000)
+            }
+            expectBook(duty, "Synchronized, 2 trusted, 0 restarts")
+        }
+    }
 }
 
 /// A loop with one book and its open connections; nothing leaves the test.

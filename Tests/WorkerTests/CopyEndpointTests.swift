@@ -103,15 +103,25 @@ struct CopyEndpointTests {
         #expect(try code(answer(endpoint(kept))) == .regressed)
     }
 
-    @Test func `a book that is not believed, lags or failed its audit is not given`() throws {
+    @Test func `a book that is not believed, whose feed is late or that failed its audit is not given`()
+        throws
+    {
         let unbelieved = try keptBook()
         unbelieved.state.withLock { $0.trust.feeds = [] }
         #expect(try code(answer(endpoint(unbelieved))) == .notSynchronized)
-        #expect(try code(answer(endpoint(keptBook(eventTime: 994_999)))) == .lagging)
-        #expect(try code(answer(endpoint(keptBook(eventTime: 995_000)))) == nil)
+        let late = try keptBook()
+        late.state.withLock { $0.book.suspend(.feedLate) }
+        #expect(try code(answer(endpoint(late))) == .lagging)
+        late.state.withLock { $0.book.resume() }
+        #expect(try code(answer(endpoint(late))) == nil)
         let doubtful = try keptBook()
         doubtful.state.withLock { $0.isDoubtful = true }
         #expect(try code(answer(endpoint(doubtful))) == .auditFailed)
+    }
+
+    @Test(arguments: [0, 1, 994_999, 2_000_000, .max] as [Int64])
+    func `a copy is given however far the event's time is from our clock`(eventTime: Int64) throws {
+        #expect(try code(answer(endpoint(keptBook(eventTime: eventTime)))) == nil)
     }
 
     @Test func `garbage is answered as such`() throws {

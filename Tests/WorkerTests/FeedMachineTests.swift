@@ -128,6 +128,41 @@ struct FeedMachineTests {
         #expect(sends(machine.tick(now: .seconds(4))).map(\.0) == [.subscribe])
     }
 
+    @Test func `a stream that is not acknowledged yet is not asked for twice when it is found dead`() {
+        var machine = open(1)
+        let on = sends(machine.tick(now: .zero))[0]
+        machine.renew("s0")
+        #expect(machine.replied(id: on.1, error: nil, now: .zero) == [.subscribed(["s0"])])
+        #expect(machine.tick(now: .seconds(2)).isEmpty)
+        machine.closed(now: .seconds(3))
+        machine.renew("s0")
+        #expect(machine.tick(now: .seconds(4)) == [.connect])
+        machine.opened(now: .seconds(4))
+        let again = sends(machine.tick(now: .seconds(4)))[0]
+        #expect(machine.replied(id: again.1, error: nil, now: .seconds(4)) == [.subscribed(["s0"])])
+        #expect(machine.tick(now: .seconds(6)).isEmpty)
+    }
+
+    @Test(arguments: [true, false])
+    func `a connection that says or acknowledges nothing is opened again later and later`(isSilent: Bool) {
+        var machine = FeedMachine()
+        machine.add("s")
+        var now = Duration.zero
+        for attempt in 0..<5 {
+            #expect(machine.tick(now: now) == [.connect])
+            machine.opened(now: now)
+            #expect(sends(machine.tick(now: now)).map(\.0) == [.subscribe])
+            if !isSilent { machine.received(now: now + .milliseconds(9900)) }
+            now += .seconds(10)
+            let end = isSilent ? FeedEnd.silent(.seconds(10)) : .notAcknowledged
+            #expect(machine.tick(now: now) == [.close(end)])
+            machine.closed(now: now)
+            guard case .waiting(let until) = machine.connection else { return #expect(Bool(false)) }
+            #expect(until - now >= .milliseconds(250) * (1 << attempt))
+            now = until
+        }
+    }
+
     @Test func `a subscription without an answer ends the connection`() {
         var machine = open(1)
         _ = machine.tick(now: .zero)
@@ -138,6 +173,11 @@ struct FeedMachineTests {
     @Test func `a connection that lived is opened again at once and one that did not waits longer each time`()
     {
         var machine = open(500)
+        for (_, id, _) in sends(machine.tick(now: .zero)) {
+            _ = machine.replied(id: id, error: nil, now: .zero)
+        }
+        machine.received(now: .seconds(10))
+        #expect(machine.tick(now: .seconds(10)) == [.ping])
         machine.closed(now: .seconds(10))
         #expect(machine.tick(now: .milliseconds(10_250)) == [.connect])
         machine.opened(now: .milliseconds(10_500))

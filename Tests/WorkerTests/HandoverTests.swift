@@ -143,12 +143,41 @@ struct HandoverTests {
             #expect(!duty.lines[1].isOpen)
         }
     }
+
+    @Test func `a line that was the first to bring an event does not miss it`() async throws {
+        try await withLines(2) { loop, duty in
+            let lines = duty.lines
+            for line in lines { loop.acknowledge(line.feed, now: .zero) }
+            duty.load(id: 100)
+            loop.hear(101, 101, duty, lines[1].feed)
+            #expect(lines[0].missingSince != nil && lines[1].missingSince == nil)
+            loop.hear(101, 101, duty, lines[0].feed)
+            #expect(lines[0].missingSince == nil && lines[1].missingSince == nil)
+            loop.hear(102, 103, duty, lines[0].feed)
+            #expect(lines[0].missingSince == nil && lines[1].missingSince != nil)
+        }
+    }
+
+    @Test func `ids that begin anew do not hide that a line misses what another one brings`() async throws {
+        try await withLines(2) { loop, duty in
+            let lines = duty.lines
+            for line in lines { loop.acknowledge(line.feed, now: .zero) }
+            duty.load(id: 100)
+            for line in lines { loop.hear(101, 101, duty, line.feed) }
+            #expect(lines[0].missingSince == nil && lines[1].missingSince == nil)
+            loop.hear(5, 5, duty, lines[0].feed)
+            #expect(lines[1].missingSince != nil)
+            loop.hear(5, 5, duty, lines[1].feed)
+            #expect(lines[0].missingSince == nil && lines[1].missingSince == nil)
+        }
+    }
 }
 
 extension FeedLoop {
-    func hear(_ first: Int64, _ last: Int64, _ duty: BookDuty, _ feed: Feed) {
+    func hear(_ first: Int64, _ last: Int64, _ duty: BookDuty, _ feed: Feed, late: Int64 = 0) {
+        let time = WallClock.milliseconds - late
         hear(
-            "{\"stream\":\"\(duty.book.stream)\",\"data\":{\"e\":\"depthUpdate\",\"E\":\(WallClock.milliseconds),\"U\":\(first),\"u\":\(last),\"b\":[],\"a\":[]}}",
+            "{\"stream\":\"\(duty.book.stream)\",\"data\":{\"e\":\"depthUpdate\",\"E\":\(time),\"U\":\(first),\"u\":\(last),\"b\":[],\"a\":[]}}",
             feed)
     }
 }

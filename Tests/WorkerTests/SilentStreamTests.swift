@@ -10,12 +10,13 @@ import Transport
 /// Streams that say nothing, with a loop whose time and exchange the test plays.
 struct SilentStreamTests {
     private func withDuty(
+        exchange name: String = "binance.com",
         _ body: @escaping @Sendable (isolated FeedLoop, Feed, BookDuty) -> Void
     ) async throws {
         let clock = WorkerClock()
         let metrics = MetricRegistry()
-        guard let exchange = try ExchangeDirectory(overridesYAML: [])[name: "binance.com"] else {
-            Issue.record("no binance.com")
+        guard let exchange = try ExchangeDirectory(overridesYAML: [])[name: name] else {
+            Issue.record("no \(name)")
             return
         }
         let desk = SnapshotDesk(
@@ -23,7 +24,7 @@ struct SilentStreamTests {
             clock: clock, metrics: metrics)
         let venue = Venue(exchange: exchange, desk: desk, metrics: metrics)
         let loop = FeedLoop(loop: try EventLoop(name: "silent"), clock: clock, board: ReportBoard())
-        let id = BookID(venue: "binance.com", market: "BTCUSDT", intervalMilliseconds: 100)
+        let id = BookID(venue: name, market: "BTCUSDT", intervalMilliseconds: 100)
         let book = KeptBook(id: id, stream: "btcusdt@depth@100ms", family: exchange.family)
         await loop.run { loop in
             loop.keep(book, demand: BookDemand(depth: 500), venue: venue)
@@ -59,12 +60,101 @@ struct SilentStreamTests {
     }
 
     @Test func `an id that counts all markets does not make a quiet stream a dead one`() async throws {
-        try await withDuty { loop, feed, duty in
+        try await withDuty(exchange: "binance.com-futures") { loop, feed, duty in
             loop.acknowledge(feed, now: .zero)
             duty.load(id: 100)
             duty.awaited = (snapshot(id: 900), .seconds(35))
             loop.tickBooks(now: .seconds(36))
             expect(duty, "open, Synchronized")
+        }
+    }
+
+    @Test(arguments: ["binance.com", "binance.us", "trbinance.com"])
+    func `where ids count one market a newer one means a dead stream, whatever the best levels are`(
+        exchange: String
+    ) async throws {
+        try await withDuty(exchange: exchange) { loop, feed, duty in
+            loop.acknowledge(feed, now: .zero)
+            duty.load(id: 100)
+            duty.awaited = (snapshot(id: 101), .seconds(35))
+            loop.tickBooks(now: .seconds(34))
+            expect(duty, "open, Synchronized")
+            loop.tickBooks(now: .seconds(36))
+            expect(duty, "closed, StreamSilent")
+        }
+    }
+
+    @Test func `a stream that had died and speaks before the snapshot comes is believed at once`()
+        async throws
+    {
+        try await withDuty { loop, feed, duty in
+            loop.acknowledge(feed, now: .zero)
+            duty.load(id: 100)
+            duty.awaited = (snapshot(id: 101, bid: "99.00"), .seconds(35))
+            loop.tickBooks(now: .seconds(36))
+            loop.acknowledge(feed, now: .seconds(36))  // UNSUBSCRIBE
+            loop.acknowledge(feed, now: .seconds(38))  // SUBSCRIBE
+            loop.hear(event(103, of: duty, late: 0), feed)
+            feed.venue.desk.answer(.synchronize, .snapshot(snapshot(id: 102, bid: "99.00"), limit: 100))
+            expect(duty, "open, Synchronized")
+        }
+    }
+
+    @Test func `an empty book whose market trades is probed no more often than others`() async throws {
+        try await withDuty { loop, feed, duty in
+            let desk = feed.venue.desk
+            let nothing = BookSnapshot(lastID: 100)
+            loop.acknowledge(feed, now: loop.clock.now)
+            desk.answer(.synchronize, .snapshot(nothing, limit: 100))
+            desk.answer(.status, .status(isTrading: true))
+            desk.answer(.synchronize, .snapshot(nothing, limit: 100))
+            expect(duty, "open, Synchronized")
+            let nextStatus = loop.clock.now + .seconds(100)
+            duty.nextStatus = nextStatus
+            duty.lastEvent = loop.clock.now - .seconds(31)
+            loop.tickBooks(now: loop.clock.now)
+            #expect(duty.isProbing)
+            desk.answer(.probe, .snapshot(nothing, limit: 5))
+            #expect(!duty.isProbing && duty.nextStatus == nextStatus)
+            loop.tickBooks(now: loop.clock.now)
+            #expect(!duty.isProbing)
+            duty.nextStatus = .zero
+            duty.lastEvent = loop.clock.now - .seconds(31)
+            loop.tickBooks(now: loop.clock.now)
+            desk.answer(.probe, .snapshot(nothing, limit: 5))
+            #expect(duty.nextStatus > loop.clock.now)
+            expect(duty, "open, Synchronized")
+        }
+    }
+
+    @Test(arguments: ["binance.com", "binance.com-futures"])
+    func `the dead stream of a market that has emptied is found`(exchange: String) async throws {
+        try await withDuty(exchange: exchange) { loop, feed, duty in
+            loop.acknowledge(feed, now: .zero)
+            duty.load(id: 100)
+            duty.lastEvent = loop.clock.now - .seconds(31)
+            loop.tickBooks(now: loop.clock.now)
+            feed.venue.desk.answer(.probe, .snapshot(BookSnapshot(lastID: 101), limit: 5))
+            expect(duty, "open, Synchronized")
+            loop.tickBooks(now: loop.clock.now + .seconds(6))
+            expect(duty, "closed, StreamSilent")
+        }
+    }
+
+    @Test func `a probe that shows nothing where levels are served asks for the status within a minute`()
+        async throws
+    {
+        try await withDuty { loop, feed, duty in
+            loop.acknowledge(feed, now: .zero)
+            duty.load(id: 100)
+            for (waited, isAsked) in [(50, false), (70, true)] {
+                let nextStatus = loop.clock.now + .seconds(300 - waited)
+                duty.nextStatus = nextStatus
+                duty.lastEvent = loop.clock.now - .seconds(31)
+                loop.tickBooks(now: loop.clock.now)
+                feed.venue.desk.answer(.probe, .snapshot(BookSnapshot(lastID: 100), limit: 5))
+                #expect((duty.nextStatus != nextStatus) == isAsked)
+            }
         }
     }
 
@@ -232,6 +322,13 @@ private func snapshot(id: Int64, bid: String = "100.00") -> BookSnapshot {
 private func expect(_ duty: BookDuty, _ wanted: String, at place: SourceLocation = #_sourceLocation) {
     let found = "\(duty.isOpen ? "open" : "closed"), \(duty.book.report.reason)"
     #expect(found == wanted, sourceLocation: place)
+}
+
+extension SnapshotDesk {
+    /// Answers the last order of that purpose.
+    func answer(_ purpose: SnapshotOrder.Purpose, _ outcome: SnapshotOutcome) {
+        waiting.last { $0.purpose == purpose }?.completion(outcome)
+    }
 }
 
 extension FeedLoop {

@@ -59,7 +59,67 @@ struct SnapshotDeskTests {
         submit(.synchronize, 100, 2)
         submit(.probe, 5)
         demands = desk.demands()
-        #expect(demands.map(\.weight) == [10, 0, 5])
+        #expect(demands.map(\.weight) == [10, 5, 0])
+    }
+
+    @Test func `questions for a market's status are no first copies, and have a tenth of the weight`() throws
+    {
+        let exchange = try #require(ExchangeDirectory()[name: "binance.com"])
+        let desk = SnapshotDesk(
+            exchange: exchange, http: try HTTPClient(), weight: Guarded(RequestWeight(limitPerMinute: 6000)),
+            clock: WorkerClock(), metrics: MetricRegistry())
+        for _ in 0..<255 {
+            desk.submit(SnapshotOrder(purpose: .status, market: "BTCUSDT", notBefore: .zero) { _ in })
+        }
+        // A sixth of a minute's 600.
+        #expect(desk.demands().map(\.weight) == [0, 100, 0])
+        desk.submit(
+            SnapshotOrder(purpose: .synchronize, market: "BTCUSDT", limit: 100, notBefore: .zero) { _ in })
+        #expect(desk.demands().map(\.weight) == [5, 100, 0])
+    }
+
+    /// Which of `orders` go out, in which order, where 100 of weight are granted and no share is of use; until `last` has.
+    private func whatGoes(
+        _ orders: [(SnapshotOrder.Purpose, Int)], until last: SnapshotOrder.Purpose
+    ) async throws -> [SnapshotOrder.Purpose] {
+        let exchange = try #require(ExchangeDirectory()[name: "binance.com"])
+        let weight = Guarded(RequestWeight(limitPerMinute: 1200, isShared: true))
+        let desk = SnapshotDesk(
+            exchange: exchange, http: try HTTPClient(), weight: weight, clock: WorkerClock(),
+            metrics: MetricRegistry())
+        let gone = Guarded<[SnapshotOrder.Purpose]>([])
+        for (purpose, limit) in orders {
+            desk.submit(
+                SnapshotOrder(
+                    purpose: purpose, market: "BTCUSDT", limit: limit, notBefore: .zero,
+                    willSend: {
+                        // What is not wanted is not sent: its weight comes back.
+                        gone.withLock { $0.append(purpose) }
+                        return false
+                    }
+                ) { _ in })
+        }
+        let running = Task { await desk.run() }
+        defer { running.cancel() }
+        try await eventually("the last of them") {
+            let now = WallClock.milliseconds
+            weight.withLock {
+                $0.grant(100, minute: RequestWeight.minute(now), workers: 1, nowMilliseconds: now)
+            }
+            desk.weightChanged()
+            return gone.withLock { $0.contains(last) }
+        }
+        return gone.withLock { $0 }
+    }
+
+    @Test func `a probe goes before depth, and so does the question whether a market trades`() async throws {
+        let gone = try await whatGoes([(.deepen, 1000), (.probe, 5), (.status, 0)], until: .deepen)
+        #expect(gone.count == 3 && gone.last == .deepen)
+    }
+
+    @Test func `what has a ration passes an order that does not fit, and nothing else does`() async throws {
+        let gone = try await whatGoes([(.deepen, 5000), (.refresh, 5), (.audit, 5)], until: .audit)
+        #expect(gone == [.audit])
     }
 
     @Test func `however often it was woken, a desk without weight looks twice a second when nothing happens`()

@@ -31,8 +31,14 @@ package struct ExchangeClock: Sendable, Equatable {
         isKnown ? now + least...now + greatest : now...now
     }
 
+    /// Whether what an exchange told as a time can be one, in milliseconds, or in microseconds as some may send.
+    ///
+    /// Everything else is refused where it is read, so that times can be reckoned with.
+    @inline(__always) package static func canBeTime(_ told: Int64) -> Bool { told >= 0 && told <= 1 << 53 }
+
     /// Takes in a reply: what it said, of which precision, and between which two times of ours it was made.
     package mutating func observe(told: Int64, precision: Int64, sent: Int64, received: Int64) {
+        guard Self.canBeTime(told) else { return }
         let (low, high) = (told - received, told + precision - sent)
         guard received >= sent, abs(low) < Self.most, abs(high) < Self.most else { return }
         if let observedAt {

@@ -46,8 +46,9 @@ package struct ExchangeInfo: Sendable, Equatable {
                 let key = try unsafe cursor.key()
                 let isList = unsafe cursor.peek() == 0x5B
                 if unsafe key.equals("serverTime") && !isList {
-                    info.serverTime = unsafe cursor.integer()
-                    if info.serverTime == nil { try unsafe cursor.skipValue() }
+                    let time = unsafe cursor.integer()
+                    if time == nil { try unsafe cursor.skipValue() }
+                    info.serverTime = time.flatMap { ExchangeClock.canBeTime($0) ? $0 : nil }
                 } else if unsafe isList && (key.equals("symbols") || key.equals("optionSymbols")) {
                     hasMarkets = true
                     try unsafe Self.readMarkets(&cursor, into: &info)

@@ -28,9 +28,6 @@ extension Exchange {
         return RESTRequest(url: url, weight: exchangeInfoWeight)
     }
 
-    package var timeRequest: RESTRequest { RESTRequest(url: "\(restBaseURL)\(apiPath)/time", weight: 1) }
-    package var pingRequest: RESTRequest { RESTRequest(url: "\(restBaseURL)\(apiPath)/ping", weight: 1) }
-
     /// Encodes all but unreserved characters.
     static func percentEncoded(_ text: String) -> String {
         let hex = Array("0123456789ABCDEF".utf8)

@@ -156,9 +156,10 @@ package struct DepthEventParser: Sendable {
             unsafe hasLast = value != nil
             event.last = value ?? 0
         case 0x45:
-            let value = try unsafe number()
-            if value == nil { unsafe isBroken = true }
-            event.eventTime = value ?? 0
+            let value = try unsafe number() ?? -1
+            let isTime = ExchangeClock.canBeTime(value)
+            if !isTime { unsafe isBroken = true }
+            event.eventTime = isTime ? value : 0
         case 0x73: unsafe symbol = try unsafe range()
         case 0x65: try unsafe readKind()
         default: try unsafe cursor.skipValue()

@@ -48,7 +48,9 @@ package enum SnapshotParser {
                 fields.hasAsks = true
             } else if unsafe key.equals("E") || (key.equals("T") && fields.snapshot.eventTime == nil) {
                 _ = unsafe cursor.peek()
-                guard let time = unsafe cursor.integer() else { throw .badField("E") }
+                guard let time = unsafe cursor.integer(), ExchangeClock.canBeTime(time) else {
+                    throw .badField("E")
+                }
                 fields.snapshot.eventTime = time
             } else if unsafe isEnvelope && key.equals("data") && cursor.peek() == 0x7B {
                 try unsafe read(&cursor, into: &fields, isEnvelope: false)

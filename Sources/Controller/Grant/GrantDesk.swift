@@ -38,6 +38,9 @@ actor GrantDesk {
                     weight: RequestWeight(limitPerMinute: limit, isShared: true), limits: [:])
             ].limits[exchange.name] = limit
         }
+        for pool in accounts.keys {
+            if let least = accounts[pool]?.limits.values.min() { accounts[pool]?.weight.setLimit(least) }
+        }
     }
 
     private var now: Duration { ContinuousClock.now - clock }
@@ -132,11 +135,13 @@ actor GrantDesk {
         hasNews = true
     }
 
-    /// The lowest limit of a pool's exchanges counts for all of them.
+    /// The lowest limit of a pool's exchanges counts for all of them, and none above what the operator set.
     private func read(_ limit: Int, _ exchange: Exchange) {
-        accounts[exchange.weightPool]?.limits[exchange.name] = limit
-        guard let least = accounts[exchange.weightPool]?.limits.values.min() else { return }
-        accounts[exchange.weightPool]?.weight.setLimit(least)
-        planner.setLimit(least, pool: exchange.weightPool)
+        // What is no limit, or more than can be reckoned with, is not handed on.
+        guard limit > 0, var account = accounts[exchange.weightPool] else { return }
+        account.limits[exchange.name] = exchange.weightLimit(told: limit)
+        account.weight.setLimit(account.limits.values.min() ?? limit)
+        planner.setLimit(account.weight.limitPerMinute, pool: exchange.weightPool)
+        accounts[exchange.weightPool] = account
     }
 }

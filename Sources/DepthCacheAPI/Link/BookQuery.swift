@@ -103,28 +103,4 @@ extension VolumeThreshold {
         case let kind: throw LinkPayloadError("expected threshold kind 0 to 3, was \(kind)")
         }
     }
-
-    /// The bound in units of 10^-scale, rounded down; sums of that scale are compared with it exactly.
-    ///
-    /// A bound that no 128-bit sum can cross is `Int128.max`; for `none` there is no bound.
-    package func limit(atScale wanted: Int) -> Int128? {
-        switch self {
-        case .none: return nil
-        case .unlimited: return .max
-        case .bestOnly: return 0
-        case .quote(var mantissa, let scale):
-            var shift = wanted - Int(scale)
-            while shift > 0 {
-                let (product, overflow) = mantissa.multipliedReportingOverflow(by: 10)
-                if overflow { return .max }
-                mantissa = product
-                shift -= 1
-            }
-            while shift < 0, mantissa > 0 {
-                mantissa /= 10
-                shift += 1
-            }
-            return Int128(exactly: mantissa) ?? .max
-        }
-    }
 }

@@ -165,8 +165,10 @@ struct ServedBook {
     /// What went wrong before, for people.
     var failover: String?
 
-    /// The state's mark and a digest of the levels and what is covered, since a book that was wrong is mended, and one comes to
-    /// know more, at the same id. Weak: the times before the levels differ from copy to copy, and the age goes on.
+    /// The state's mark and a digest of the levels and what is covered.
+    ///
+    /// A book that was wrong is mended, and one comes to know more, at the same id. Weak: the times before the levels differ
+    /// from copy to copy, and the age goes on.
     var tag: String? {
         guard let mark else { return nil }
         let levels = json.firstRange(of: Self.levelsBegin).map { json[$0.lowerBound...] } ?? json

@@ -11,8 +11,11 @@ final class Venue: Sendable {
     let exchange: Exchange
     let desk: SnapshotDesk
     let source: SnapshotSource
-    /// Connection attempts of all loops; a fifth of what the exchange allows one address.
+    /// Connection attempts of all loops.
     let attempts: Guarded<RateWindow>
+    /// What the exchange allows one address in five minutes, the most of it that one worker uses, and what each may use
+    /// however many share the address.
+    private static let (attemptsOfAddress, mostAttempts, fewestAttempts) = (300, 60, 10)
     let frames: Counter
     let bytes: Counter
     let malformed: Counter
@@ -32,7 +35,7 @@ final class Venue: Sendable {
         self.desk = desk
         self.metrics = metrics
         source = SnapshotSource(desk: desk, peers: peers)
-        attempts = Guarded(RateWindow(limit: 60, period: .seconds(300)))
+        attempts = Guarded(RateWindow(limit: Venue.mostAttempts, period: .seconds(300)))
         let labels = ["exchange": exchange.name]
         frames = metrics.counter(
             "fathom_worker_feed_messages_total", help: "Messages received from the exchange.", labels: labels)
@@ -66,7 +69,9 @@ final class Venue: Sendable {
 
     /// Whether one of the connection attempts is left, besides `reserve` for more urgent ones.
     func mayConnect(now: Duration, reserve: Int = 0) -> Bool {
-        attempts.withLock { $0.hasRoom(now: now, reserve: reserve) }
+        let part = max(Self.fewestAttempts, Self.attemptsOfAddress / desk.workers)
+        let others = max(0, Self.mostAttempts - part)
+        return attempts.withLock { $0.hasRoom(now: now, reserve: reserve + others) }
     }
     func tookAttempt(now: Duration) { attempts.withLock { $0.take(now: now) } }
 

@@ -16,7 +16,7 @@ struct FeedMachine: Sendable {
         var lifetimeSpread: Duration = .seconds(600)
         /// So long after a replacement was asked for it is asked for again.
         var replacementRetry: Duration = .seconds(90)
-        /// A connection that lived so long was no failure: its loss is answered at once.
+        /// A connection that spoke for so long and left nothing unacknowledged was no failure: its loss is answered at once.
         var stableAfter: Duration = .seconds(10)
         var firstRetry: Duration = .milliseconds(250)
         /// A connection that has only begun is not replaced yet, lest an exchange that announces a shutdown to every new
@@ -76,6 +76,8 @@ struct FeedMachine: Sendable {
     private var lastReceived: Duration = .zero
     private var lastPing: Duration = .zero
     private var replacement: (at: Duration, cause: FeedEnd)?
+    /// Whether this connection has proved itself, however it may end.
+    private var isProven = false
 
     init(settings: Settings = Settings()) {
         self.settings = settings
@@ -99,13 +101,17 @@ struct FeedMachine: Sendable {
         streams[name] = stream.wire == .none ? nil : stream
     }
 
-    mutating func renew(_ name: String) { streams[name]?.mustRenew = true }
+    /// Asks for the stream anew; one that is not acknowledged is asked for anyway.
+    mutating func renew(_ name: String) {
+        if streams[name]?.wire == .subscribed { streams[name]?.mustRenew = true }
+    }
 
     /// Anything that arrived proves the peer alive.
     mutating func received(now: Duration) { lastReceived = now }
 
     mutating func opened(now: Duration) {
         connection = .open(since: now)
+        isProven = false
         lastReceived = now
         lastPing = now
         window = RateWindow(limit: settings.messagesPerSecond, period: .seconds(1))
@@ -129,11 +135,8 @@ struct FeedMachine: Sendable {
 
     /// The connection is gone: nothing is on the wire, and the next attempt comes at once, or when it is the backoff's turn.
     mutating func closed(now: Duration) {
-        var wait: Duration?
-        if case .open(let since) = connection, now - since >= settings.stableAfter {
-            backoff.reset()
-            wait = settings.firstRetry * Double.random(in: 0..<1)
-        }
+        let wait: Duration? = isProven ? settings.firstRetry * Double.random(in: 0..<1) : nil
+        isProven = false
         pending = [:]
         replacement = nil
         for (name, stream) in streams {
@@ -196,8 +199,17 @@ struct FeedMachine: Sendable {
             return [.connect]
         case .connecting(let since):
             return since + settings.connectLimit <= now ? [.close(.unanswered(settings.connectLimit))] : []
-        case .open: return tickOpen(now: now)
+        case .open(let since):
+            prove(since: since)
+            return tickOpen(now: now)
         }
+    }
+
+    /// To be open is no proof: a connection that says nothing, or acknowledges nothing, would be opened again for ever.
+    private mutating func prove(since: Duration) {
+        guard !isProven, pending.isEmpty, lastReceived - since >= settings.stableAfter else { return }
+        isProven = true
+        backoff.reset()
     }
 
     private mutating func tickOpen(now: Duration) -> [Action] {

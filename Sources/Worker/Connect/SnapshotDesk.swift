@@ -9,22 +9,32 @@ struct SnapshotOrder: Sendable {
     enum Purpose: Int, Sendable, Comparable, CaseIterable {
         /// A book that cannot be served until this arrives.
         case synchronize
-        /// Whether the market is trading at all.
+        /// Whether the market is trading at all; failed and quiet books go on asking.
         case status
+        /// Whether a silent stream is dead.
+        case probe
         /// A served book that shows fewer levels than its depth.
         case deepen
         /// A served book that wants fresh levels.
         case refresh
-        /// Whether a silent stream is dead.
-        case probe
         /// A served book that is compared with the exchange's.
         case audit
 
-        /// How far it stands behind in the queue for weight: first copies, depth, all else.
-        var urgency: Int { isFirstCopy ? 0 : self == .deepen ? 1 : 2 }
+        /// How far it stands behind in the queue for weight: first copies, then depth and the few questions that come before
+        /// it, then all else.
+        var urgency: Int { isFirstCopy ? 0 : self <= .deepen ? 1 : 2 }
 
-        /// Whether a book is dark, or doomed, until this is answered.
-        var isFirstCopy: Bool { self <= .status }
+        /// Whether a book is dark until this is answered.
+        var isFirstCopy: Bool { self == .synchronize }
+
+        /// One over the part of the weight that it may use; nil: all of it.
+        var ration: Int? {
+            switch self {
+            case .status, .probe: 10
+            case .audit: 50
+            case .synchronize, .deepen, .refresh: nil
+            }
+        }
 
         static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
     }
@@ -56,7 +66,8 @@ enum SnapshotOutcome: Sendable {
 
 /// Fetches snapshots for all books of one exchange, within its request weight and a bound on requests at once.
 ///
-/// Orders go by purpose, the most urgent first, and none for depth while first copies come one after the other; probes may use a tenth of the weight, audits a fiftieth.
+/// Orders go by purpose, the most urgent first, and none for depth while first copies come one after the other. Questions for a
+/// market's status and probes may use a tenth of the weight each, audits a fiftieth.
 final class SnapshotDesk: Sendable {
     static let parallelRequests = 16
     private static let log = Log("snapshots")
@@ -67,7 +78,7 @@ final class SnapshotDesk: Sendable {
         /// What the rationed purposes may spend.
         var rations: [SnapshotOrder.Purpose: WeightRation]
         var answeredAt: Duration = .zero
-        /// Whether the most urgent order has just been refused for want of weight.
+        /// Whether an order that could go has just been refused for want of weight.
         var lacksWeight = false
         var onLack: @Sendable () -> Void = {}
         var rush = FirstCopyRush()
@@ -83,21 +94,29 @@ final class SnapshotDesk: Sendable {
             return Set(
                 SnapshotOrder.Purpose.allCases.filter { purpose in
                     guard rations[purpose]?.hasRoom(now: now) != false else { return false }
-                    // A silent stream cannot wait for the end of a rush: its book may be wrong.
-                    return purpose.isFirstCopy || purpose == .probe || !isRush
+                    // A silent stream cannot wait for the end of a rush: its book may be wrong. Nor can an empty one.
+                    return purpose <= .probe || !isRush
                 })
         }
 
-        /// The most urgent order whose time has come, the first of several; thousands may wait, so none is copied.
-        func mostUrgent(now: Duration) -> Int? {
+        /// The most urgent order whose time has come, and behind it the first of each rationed purpose; thousands may
+        /// wait, so none is copied.
+        ///
+        /// Where the most urgent one does not fit, what is rationed may pass: it is little, and would starve behind a long
+        /// row of costly ones.
+        func candidates(now: Duration) -> [Int] {
             let allowed = allowed(rations, now: now)
-            var best: (index: Int, purpose: SnapshotOrder.Purpose)?
+            var first = [Int?](repeating: nil, count: SnapshotOrder.Purpose.allCases.count)
             for index in orders.indices where orders[index].notBefore <= now {
                 let purpose = orders[index].purpose
-                guard best.map({ purpose < $0.purpose }) ?? true, allowed.contains(purpose) else { continue }
-                best = (index, purpose)
+                guard first[purpose.rawValue] == nil, allowed.contains(purpose) else { continue }
+                first[purpose.rawValue] = index
             }
-            return best?.index
+            var candidates: [Int] = []
+            for purpose in SnapshotOrder.Purpose.allCases where candidates.isEmpty || purpose.ration != nil {
+                if let index = first[purpose.rawValue] { candidates.append(index) }
+            }
+            return candidates
         }
     }
 
@@ -125,12 +144,12 @@ final class SnapshotDesk: Sendable {
         self.http = http
         self.clock = clock
         self.weight = weight
-        let limit = exchange.weightPerMinute
-        state = Guarded(
-            State(rations: [
-                .probe: WeightRation(perMinute: Double(limit) / 10),
-                .audit: WeightRation(perMinute: Double(limit) / 50),
-            ]))
+        var rations: [SnapshotOrder.Purpose: WeightRation] = [:]
+        for purpose in SnapshotOrder.Purpose.allCases {
+            guard let part = purpose.ration else { continue }
+            rations[purpose] = WeightRation(perMinute: Double(exchange.weightPerMinute) / Double(part))
+        }
+        state = Guarded(State(rations: rations))
         (signal, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         self.metrics = ExchangeRequestMetrics(exchange: exchange.name, metrics)
         weightGauge = metrics.gauge(
@@ -191,6 +210,9 @@ final class SnapshotDesk: Sendable {
     /// What the exchange's answers have told of its clock.
     var exchangeClock: ExchangeClock { weight.withLock { $0.clock } }
 
+    /// How many programs share the address, as last told.
+    var workers: Int { weight.withLock { $0.workers } }
+
     /// When the exchange last answered as it should.
     var answeredAt: Duration { state.withLock { $0.answeredAt } }
 
@@ -234,31 +256,35 @@ final class SnapshotDesk: Sendable {
             : exchange.depthRequest(market: order.market, limit: order.limit)
     }
 
-    /// The most urgent order that may go now.
+    /// The most urgent order that may go now and fits into what is left.
     private func next() -> (SnapshotOrder, RESTRequest, RequestWeight.Reservation)? {
         let now = clock.now
         return state.withLock { state in
             state.lacksWeight = false
             guard state.running < Self.parallelRequests else { return nil }
             let (limit, sharers) = weight.withLock { ($0.limitPerMinute, $0.workers * desksOfPool) }
-            state.rations[.probe]?.perMinute = Double(limit) / Double(10 * sharers)
-            state.rations[.audit]?.perMinute = Double(limit) / Double(50 * sharers)
-            guard let index = state.mostUrgent(now: now) else { return nil }
-            let order = state.orders[index]
-            let request = request(for: order)
-            let permission = weight.withLock {
-                $0.reserve(
-                    request.weight, order.purpose.isFirstCopy ? .first : .other,
-                    nowMilliseconds: WallClock.milliseconds)
+            for purpose in SnapshotOrder.Purpose.allCases {
+                guard let part = purpose.ration else { continue }
+                state.rations[purpose]?.perMinute = Double(limit) / Double(part * sharers)
             }
-            guard case .granted(let reservation) = permission else {
-                state.lacksWeight = true
-                return nil
+            for index in state.candidates(now: now) {
+                let order = state.orders[index]
+                let request = request(for: order)
+                let permission = weight.withLock {
+                    $0.reserve(
+                        request.weight, order.purpose.isFirstCopy ? .first : .other,
+                        nowMilliseconds: WallClock.milliseconds)
+                }
+                guard case .granted(let reservation) = permission else {
+                    state.lacksWeight = true
+                    continue
+                }
+                state.rations[order.purpose]?.take(request.weight, now: now)
+                state.orders.remove(at: index)
+                state.running += 1
+                return (order, request, reservation)
             }
-            state.rations[order.purpose]?.take(request.weight, now: now)
-            state.orders.remove(at: index)
-            state.running += 1
-            return (order, request, reservation)
+            return nil
         }
     }
 

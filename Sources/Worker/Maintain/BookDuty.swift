@@ -29,6 +29,8 @@ final class BookDuty {
     var lastSpoke: Duration = .zero
     /// Its stream had died, and has brought nothing since.
     var isMute = false
+    /// Its snapshot may be from before it began to collect, and nothing says yet that no event between is missing.
+    var mayBeOld = false
     var lateness = LatenessWatch()
     /// When its late connections are to be replaced, and how long after that the next ones.
     var lateRemedy: (due: Duration, pause: Duration)?
@@ -44,6 +46,8 @@ final class BookDuty {
     /// A probe saw this id; if the stream does not bring it in time, it is dead.
     var awaited: (snapshot: BookSnapshot, until: Duration)?
     var nextRevival: Duration?
+    /// Since when it collects events for the snapshot that it has asked for last.
+    var collectsSince: Duration = .zero
     var lastReport: KeptBook.Report?
 
     init(book: KeptBook, demand: BookDemand, venue: Venue) {
@@ -74,6 +78,9 @@ final class BookDuty {
 
     /// Whether its stream is acknowledged on a connection in use.
     var isOpen: Bool { lines.contains(where: \.isOpen) }
+
+    /// Whether a snapshot does not make it believable before its stream has brought an event.
+    var waitsForEvent: Bool { isMute || mayBeOld }
 }
 
 /// One book's stream on one connection.
@@ -83,8 +90,8 @@ final class BookLine {
     /// Whether the stream is acknowledged on the connection in use.
     var isOpen = false
     var openedAt: Duration = .zero
-    /// When it brought an event last, or was acknowledged.
-    var lastEvent: Duration = .zero
+    /// With which id its last event ended; 0: it has brought none, or ids have begun anew.
+    var lastID: Int64 = 0
     /// With which id its first event ended.
     var firstID: Int64?
     /// Since when other lines have brought events and this one nothing.

@@ -81,17 +81,18 @@ extension FeedLoop {
         let duty = line.duty
         duty.lastEvent = now
         duty.lastSpoke = now
-        hear(line, event.last, now)
+        let isFirst = hear(line, event.last, now)
         let eventTime = event.eventTime
         if eventTime > 0 {
             duty.venue.lag.observe(Double(max(0, arrival.wallMilliseconds - eventTime)) / 1000)
-            watchLateness(duty, eventTime: eventTime, arrival)
+            // What another connection has brought before harms no book, however late it is.
+            if isFirst { watchLateness(duty, eventTime: eventTime, arrival) }
         }
         let reaction = duty.book.receive(event, from: line.feed.generation, at: arrival)
         if let action = reaction.action { perform(action, duty) }
         if let action = reaction.freshAction { freshAsks(action, duty) }
         if let meeting = reaction.meeting { met(meeting, duty) }
-        if duty.unprovenSince != nil { believe(duty) }
+        if duty.unprovenSince != nil || duty.waitsForEvent { spoke(duty) }
         if reaction.isChanged { report(duty) }
     }
 

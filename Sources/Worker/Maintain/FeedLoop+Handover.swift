@@ -102,15 +102,26 @@ extension FeedLoop {
         feeds.removeAll { $0 === feed }
     }
 
-    /// The line has brought an event that ends with `id`; the others are expected to bring it too.
-    func hear(_ line: BookLine, _ id: Int64, _ now: Duration) {
-        line.lastEvent = now
+    /// The line has brought an event that ends with `id`; the others are expected to bring it too, or have done so already.
+    ///
+    /// Returns whether it is the first of them to come so far, so that the book has the event from it.
+    func hear(_ line: BookLine, _ id: Int64, _ now: Duration) -> Bool {
         line.missingSince = nil
         if line.firstID == nil { line.firstID = id }
-        guard line.duty.lines.count > 1 else { return }
-        for other in line.duty.lines where other !== line && other.isOpen && other.missingSince == nil {
-            other.missingSince = now
+        // An exchange that begins its ids anew makes those that others have brought mean nothing.
+        let isAnew = id < line.lastID
+        line.lastID = id
+        guard line.duty.lines.count > 1 else { return true }
+        var isFirst = true
+        for other in line.duty.lines where other !== line && other.isOpen {
+            if isAnew { other.lastID = 0 }
+            if other.lastID >= id {
+                isFirst = false
+            } else if other.missingSince == nil {
+                other.missingSince = now
+            }
         }
+        return isFirst
     }
 
     /// A line that is acknowledged and misses what others bring is asked for anew; the book loses nothing.

@@ -56,7 +56,7 @@ extension FeedLoop {
         let isFirst = !duty.isOpen
         line.isOpen = true
         line.openedAt = now
-        line.lastEvent = now
+        line.lastID = 0
         line.firstID = nil
         line.missingSince = nil
         guard isFirst else { return countLines(duty) }

@@ -6,9 +6,12 @@ import Transport
 
 /// What books ask of the exchange over REST, and what becomes of the answers.
 extension FeedLoop {
-    func perform(_ action: SyncAction, _ duty: BookDuty) {
-        // Whatever it wants, it is not served now: there is nothing that a copy could meet.
+    /// Does what the book asks for; `collectsOn`: it has kept the events that came since it asked before.
+    func perform(_ action: SyncAction, _ duty: BookDuty, collectsOn: Bool = false) {
+        // Whatever it wants, it is not served now: there is nothing that a copy could meet, or that could be doubted.
         endFresh(duty, "the book went out of sync")
+        forgetDoubt(duty)
+        if !collectsOn { duty.collectsSince = clock.now }
         switch action {
         case .fetchSnapshot(let request):
             var delay = Duration.zero
@@ -18,8 +21,17 @@ extension FeedLoop {
             }
             let limit = duty.policy.firstLimit
             let terms = copyTerms(request, duty)
-            order(.synchronize, limit: limit, after: delay, duty, copy: terms) { owner, duty, outcome in
-                owner.answered(request, outcome, duty)
+            let timer = clock
+            let sentAt = Guarded(timer.now)
+            order(
+                .synchronize, limit: limit, after: delay, duty, copy: terms,
+                willSend: {
+                    let now = timer.now
+                    sentAt.withLock { $0 = now }
+                    return true
+                }
+            ) { owner, duty, outcome in
+                owner.answered(request, outcome, sentAt: sentAt.withLock { $0 }, duty)
             }
         case .askMarketStatus:
             order(.status, limit: 0, after: .zero, duty) { owner, duty, outcome in
@@ -48,22 +60,28 @@ extension FeedLoop {
             })
     }
 
-    private func answered(_ request: SnapshotRequest, _ outcome: SnapshotOutcome, _ duty: BookDuty) {
+    private func answered(
+        _ request: SnapshotRequest, _ outcome: SnapshotOutcome, sentAt: Duration, _ duty: BookDuty
+    ) {
         var action: SyncAction?
+        var collectsOn = false
         switch outcome {
         case .snapshot(let snapshot, let limit):
-            action = take(snapshot, .limit(limit), for: request, duty)
+            let lag = duty.venue.exchange.family.snapshotLag
+            let mayBeOld = sentAt - duty.collectsSince < lag
+            action = take(snapshot, .limit(limit), mayBeOld: mayBeOld, for: request, duty)
         case .copy(let copy):
-            action = take(copy.snapshot, copy.coverage, for: request, duty)
+            action = take(copy.snapshot, copy.coverage, mayBeOld: false, for: request, duty)
         case .unknownMarket(let message): return marketIsGone(duty, message)
         case .failed(let reason, let message):
+            collectsOn = true
             action = duty.book.state.withLock { state in
                 if !state.book.isSynchronized { state.note = KeptBook.Note(reason: reason, message: message) }
                 return state.book.snapshotFailed(request)
             }
         case .status: return
         }
-        if let action { perform(action, duty) }
+        if let action { perform(action, duty, collectsOn: collectsOn) }
         report(duty)
     }
 
@@ -79,29 +97,49 @@ extension FeedLoop {
         report(duty)
     }
 
+    /// Gives the book its snapshot; nobody reads it in between if it is not to be believed yet.
     private func take(
-        _ snapshot: BookSnapshot, _ coverage: SnapshotCoverage, for request: SnapshotRequest,
+        _ snapshot: BookSnapshot, _ coverage: SnapshotCoverage, mayBeOld: Bool, for request: SnapshotRequest,
         _ duty: BookDuty
     ) -> SyncAction? {
         let arrival = Arrival(instant: .now, wallMilliseconds: WallClock.milliseconds)
-        let (action, reach) = duty.book.state.withLock { state in
-            let wasLive = state.book.isSynchronized
+        let (isStalled, isDoubted) = (duty.isStalled, duty.isMute || duty.lateness.fault != nil)
+        let (action, began, isOld) = duty.book.state.withLock { state in
+            let wasFollowing = state.book.isFollowing
+            // What came since the book began to collect shows whether the snapshot leads to it.
+            let waiting = state.book.bufferedEvents
+            let isOld = mayBeOld && waiting == 0
+            if !wasFollowing { state.book.resume() }
             let action = state.book.receive(snapshot, for: request, coverage: coverage, at: arrival)
             if state.book.isSynchronized { state.note = nil }
-            return (action, wasLive ? nil : state.book.readIfSynchronized { BookReach($0) })
+            let began =
+                wasFollowing
+                ? nil : state.book.readIfSynchronized { (reach: BookReach($0), id: $0.lastID) }
+            if began != nil, isDoubted || isOld { state.book.suspend(.streamSilent) }
+            if !wasFollowing, isStalled { state.book.suspend(.loopStalled) }
+            return (action, began, isOld)
         }
-        if let reach {
+        if let began {
             let now = clock.now
             if case .limit(let limit) = coverage {
                 duty.policy.began(with: ReplySize(snapshot, limit: limit), now: now)
             } else {
-                duty.policy.began(from: reach, now: now)
+                duty.policy.began(from: began.reach, now: now)
             }
             duty.lastCompared = now
-            doubtAgain(duty)
+            duty.mayBeOld = isOld
+            doubtAgain(duty, at: began.id)
             considerDepth(duty, now)
         }
         return action
+    }
+
+    /// Asks for another snapshot in place of one that may be older than the stream.
+    func replaceOldSnapshot(_ duty: BookDuty) {
+        let since = duty.collectsSince
+        invalidate(duty, .snapshotTooOld)
+        // It has heard nothing yet, so that starting over has dropped nothing.
+        duty.collectsSince = since
     }
 
     func statusAnswered(_ outcome: SnapshotOutcome, _ duty: BookDuty) {
@@ -129,4 +167,9 @@ extension FeedLoop {
         if let action { perform(action, duty) }
         report(duty)
     }
+}
+
+extension ExchangeFamily {
+    /// So old may the book be that the exchange answers with: that of options comes from a cache.
+    var snapshotLag: Duration { self == .options ? .seconds(30) : .zero }
 }

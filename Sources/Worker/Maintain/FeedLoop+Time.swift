@@ -60,8 +60,8 @@ extension FeedLoop {
         }
         guard awaited.until <= now else { return false }
         duty.awaited = nil
-        if shows(awaited.snapshot, duty) {
-            // The id is newer, but it was another market's.
+        if duty.venue.exchange.sequenceRule == .linked, shows(awaited.snapshot, duty) {
+            // Ids of these families count all markets: this one was another's.
             duty.lastEvent = now
             believe(duty)
             return false
@@ -98,8 +98,9 @@ extension FeedLoop {
         report(duty)
     }
 
-    /// Forgets what probes said, without making the book readable; says whether it was doubted.
+    /// Forgets what probes and its snapshot said, without making the book readable; says whether it was doubted.
     @discardableResult func forgetDoubt(_ duty: BookDuty) -> Bool {
+        duty.mayBeOld = false
         duty.unprovenSince = nil
         duty.didProbeFail = false
         guard duty.doubtedID != nil else { return false }
@@ -115,15 +116,17 @@ extension FeedLoop {
         if duty.unprovenSince == nil { duty.unprovenSince = now }
         let limit = duty.venue.exchange.snapshotLimits.first?.levels ?? 5
         order(.probe, limit: limit, after: .zero, duty) { owner, duty, outcome in
-            owner.probed(outcome, duty)
+            owner.probed(outcome, askedAt: now, duty)
         }
     }
 
-    private func probed(_ outcome: SnapshotOutcome, _ duty: BookDuty) {
+    private func probed(_ outcome: SnapshotOutcome, askedAt: Duration, _ duty: BookDuty) {
         duty.isProbing = false
         // A contract that has expired is silent and unknown.
         if case .unknownMarket(let message) = outcome { return marketIsGone(duty, message) }
         let now = clock.now
+        // One that was asked of the book as it was before says nothing of this one.
+        guard duty.nextProbe <= askedAt else { return }
         guard duty.doubtedID != nil || now - duty.lastEvent >= Self.silenceBeforeProbe else { return }
         guard case .snapshot(let snapshot, _) = outcome else {
             duty.didProbeFail = true
@@ -131,9 +134,10 @@ extension FeedLoop {
             return
         }
         guard let id = duty.doubtedID ?? liveID(duty) else { return }
-        // A market that has closed shows nothing.
-        if snapshot.bids.isEmpty, snapshot.asks.isEmpty { return askStatus(duty, now) }
+        if snapshot.bids.isEmpty, snapshot.asks.isEmpty { showedNothing(duty, now) }
         if snapshot.lastID > id {
+            // Whether that event came before the stream began, only a newer snapshot tells.
+            if duty.mayBeOld { return replaceOldSnapshot(duty) }
             duty.awaited = (snapshot, now + Self.probeGrace)
         } else {
             // Nothing has happened at the exchange either: the stream is as good as one that just spoke.

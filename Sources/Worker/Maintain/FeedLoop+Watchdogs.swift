@@ -70,17 +70,31 @@ extension FeedLoop {
         }
     }
 
-    /// A book that has just come back is still not believed while what made it unbelievable lasts.
-    func doubtAgain(_ duty: BookDuty) {
-        if let fault = duty.lateness.fault { suspend(duty, fault) }
-        guard duty.isMute, let id = liveID(duty) else { return }
+    /// A book that has just come back, and was suspended at once, is not believed while what made it unbelievable lasts.
+    func doubtAgain(_ duty: BookDuty, at id: Int64) {
+        if let fault = duty.lateness.fault { return suspend(duty, fault) }
+        guard duty.waitsForEvent else { return }
+        let now = clock.now
         duty.doubtedID = id
-        duty.unprovenSince = clock.now
-        duty.book.state.withLock { state in
-            state.book.suspend(.streamSilent)
-            state.note = KeptBook.Note(
-                reason: .feedSilent, message: "waits for the first event of a stream that had died")
+        duty.unprovenSince = now
+        // The same cached answer once more would prove nothing.
+        let freshFrom = duty.mayBeOld ? duty.collectsSince : now
+        duty.nextProbe = max(duty.nextProbe, freshFrom + duty.venue.exchange.family.snapshotLag)
+        let words =
+            duty.isMute
+            ? "waits for the first event of a stream that had died"
+            : "waits for the first event, as the exchange's snapshot may be older than the stream"
+        duty.book.state.withLock { $0.note = KeptBook.Note(reason: .feedSilent, message: words) }
+    }
+
+    /// The stream has brought an event, which ends the doubt, unless the book waits for another connection to bring what it
+    /// misses before that.
+    func spoke(_ duty: BookDuty) {
+        duty.isMute = false
+        let (isFollowing, waiting) = duty.book.state.withLock { state in
+            (state.book.isFollowing, state.book.bufferedEvents)
         }
+        if !isFollowing || waiting == 0 { believe(duty) }
     }
 
     /// Makes the book readable again, if nothing else speaks against it.
@@ -126,7 +140,15 @@ extension FeedLoop {
         askStatus(duty, now)
     }
 
-    func askStatus(_ duty: BookDuty, _ now: Duration) {
+    /// A probe has shown a book without levels, as of a market that has closed; where some are served, that is looked into
+    /// sooner.
+    func showedNothing(_ duty: BookDuty, _ now: Duration) {
+        let isServed = duty.book.reach.map { $0.bids.levels + $0.asks.levels > 0 } ?? false
+        let haste = isServed ? Self.statusInterval - Self.silenceBeforeStatus : .zero
+        if duty.nextStatus <= now + haste { askStatus(duty, now) }
+    }
+
+    private func askStatus(_ duty: BookDuty, _ now: Duration) {
         duty.nextStatus = now + Self.statusInterval
         order(.status, limit: 0, after: .zero, duty) { owner, duty, outcome in
             switch outcome {
@@ -153,7 +175,7 @@ extension FeedLoop {
 
     // MARK: Snapshots that are newer than a silent stream
 
-    /// Whether what a probe showed is what we have, although its id is newer: ids of some exchanges count all markets.
+    /// Whether what a probe showed is what we have, although its id is newer.
     func shows(_ snapshot: BookSnapshot, _ duty: BookDuty) -> Bool {
         duty.book.state.withLock { state in
             state.book.shows(snapshot)

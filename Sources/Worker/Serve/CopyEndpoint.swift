@@ -7,9 +7,6 @@ import Transport
 ///
 /// A book is read under its lock into plain levels; they are written after the lock is given back.
 final class CopyEndpoint: LinkRequestHandler {
-    /// A book whose last event came so much later than it was made lags.
-    static let lagLimitMilliseconds: Int64 = 5000
-
     private let incarnation: String
     private let directory: BookDirectory
     private let clock: WorkerClock
@@ -74,7 +71,7 @@ final class CopyEndpoint: LinkRequestHandler {
                 let reason = state.book.reason ?? .loopStalled
                 return .refused(
                     BookCopyRefusal(
-                        reason == .regression ? .regressed : .notSynchronized, isComing: isComing,
+                        Self.code(reason), isComing: isComing,
                         reason: state.note.map { "\($0.reason): \($0.message)" } ?? reason.rawValue))
             }
             guard !state.isDoubtful else {
@@ -86,6 +83,15 @@ final class CopyEndpoint: LinkRequestHandler {
         }
     }
 
+    /// Whether a feed is late only `LatenessWatch` can say, by the exchange's clock: ours may be wrong, and a quiet market is old.
+    private static func code(_ reason: OutOfSyncReason) -> BookCopyRefusal.Code {
+        switch reason {
+        case .regression: .regressed
+        case .feedLate: .lagging
+        default: .notSynchronized
+        }
+    }
+
     private func copy(
         _ book: borrowing OrderBook, _ request: BookCopyRequest, _ isComing: Bool
     ) -> BookCopyAnswer {
@@ -94,9 +100,6 @@ final class CopyEndpoint: LinkRequestHandler {
             .refused(BookCopyRefusal(code, isComing: isComing, id: id, reason: reason))
         }
         guard id >= request.leastID else { return refusal(.tooOld, "stands at \(id)") }
-        if let made = book.eventTime, book.receivedTime - made > Self.lagLimitMilliseconds {
-            return refusal(.lagging, "its last event came \(book.receivedTime - made) ms late")
-        }
         let least = Int(request.leastLevels)
         guard book.bids.isWhole || book.bids.coveredCount >= least,
             book.asks.isWhole || book.asks.coveredCount >= least

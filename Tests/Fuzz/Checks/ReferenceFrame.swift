@@ -73,8 +73,9 @@ struct ReferenceFrame {
                 hasLast = value.whole != nil
                 event.last = value.whole ?? 0
             case "E":
-                if value.whole == nil { isBroken = true }
-                event.eventTime = value.whole ?? 0
+                let time = value.whole.flatMap { (0...1 << 53).contains($0) ? $0 : nil }
+                if time == nil { isBroken = true }
+                event.eventTime = time ?? 0
             case "s": symbol = Self.range(value)
             case "b": (event.bids, hasBids) = levels(value)
             case "a": (event.asks, hasAsks) = levels(value)

@@ -20,7 +20,7 @@ func referenceSnapshot(_ json: ReferenceJSON) -> BookSnapshot? {
                 found.insert(name)
             case "E", "T":
                 if name == "T" && snapshot.eventTime != nil { continue }
-                guard let time = value.whole else { return false }
+                guard let time = value.whole, (0...1 << 53).contains(time) else { return false }
                 snapshot.eventTime = time
             case "data" where isEnvelope:
                 if case .object(let inner) = value {
@@ -52,7 +52,7 @@ struct ReferenceInfo {
         for (key, value) in fields {
             switch (String(decoding: key, as: UTF8.self), value) {
             case ("serverTime", .array): break
-            case ("serverTime", _): serverTime = value.whole
+            case ("serverTime", _): serverTime = value.whole.flatMap { (0...1 << 53).contains($0) ? $0 : nil }
             case ("symbols", .array(let elements)), ("optionSymbols", .array(let elements)):
                 hasMarkets = true
                 for element in elements {

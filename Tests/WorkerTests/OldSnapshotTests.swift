@@ -1,0 +1,162 @@
+import DepthCacheAPI
+import Telemetry
+import Testing
+
+@testable import Books
+@testable import Worker
+
+/// Snapshots that an exchange may have made before the stream began, as those of options, which come from a cache.
+struct OldSnapshotTests {
+    /// A book of options whose stream has just been acknowledged.
+    private func withOptions(
+        _ laneCount: Int = 1,
+        _ body: @escaping @Sendable (isolated FeedLoop, BookDuty, Feed, SnapshotDesk) -> Void
+    ) async throws {
+        try await withLines(laneCount, exchange: "binance.com-vanilla-options") { loop, duty in
+            let feed = duty.lines[0].feed
+            for line in duty.lines { loop.acknowledge(line.feed, now: loop.clock.now) }
+            body(loop, duty, feed, duty.venue.desk)
+        }
+    }
+
+    @Test(arguments: [
+        ("binance.com-vanilla-options", "FeedSilent"), ("binance.com-futures", "Synchronized"),
+        ("binance.com", "Synchronized"),
+    ])
+    func `a first snapshot is served at once unless it may be old`(
+        exchange: String, reason: String
+    ) async throws {
+        try await withLines(1, exchange: exchange) { loop, duty in
+            loop.acknowledge(duty.lines[0].feed, now: loop.clock.now)
+            duty.venue.desk.answer(.synchronize, snapshot(450))
+            expectBook(duty, "\(reason), 1 trusted, 0 restarts")
+        }
+    }
+
+    @Test func `after a reconnect an older book is not served before an event follows on it`() async throws {
+        try await withOptions { loop, duty, feed, desk in
+            loop.hear(event(500, after: 490, of: duty), feed)
+            desk.answer(.synchronize, snapshot(495))
+            expectBook(duty, "Synchronized, 1 trusted, 0 restarts")
+            #expect(duty.liveID == 500)
+            loop.drop(feed, .failed("gone"))
+            loop.connect(feed)
+            loop.acknowledge(feed, now: loop.clock.now)
+            desk.answer(.synchronize, snapshot(450))
+            expectBook(duty, "FeedSilent, 1 trusted, 1 restarts")
+            loop.hear(event(510, after: 500, of: duty), feed)
+            expectBook(duty, "SnapshotTooOld, 1 trusted, 2 restarts")
+            desk.answer(.synchronize, snapshot(505))
+            expectBook(duty, "Synchronized, 1 trusted, 2 restarts")
+            #expect(duty.liveID == 510)
+        }
+    }
+
+    @Test func `an event that follows on the snapshot shows that it is not too old`() async throws {
+        try await withOptions { loop, duty, feed, desk in
+            desk.answer(.synchronize, snapshot(450))
+            loop.hear(event(460, after: 440, of: duty), feed)
+            expectBook(duty, "Synchronized, 1 trusted, 0 restarts")
+            #expect(!duty.mayBeOld && duty.liveID == 460)
+        }
+    }
+
+    @Test func `a book that started over and dropped its events is not served from a cached answer`()
+        async throws
+    {
+        try await withOptions { loop, duty, feed, desk in
+            loop.hear(event(500, after: 490, of: duty), feed)
+            desk.answer(.synchronize, snapshot(495))
+            loop.invalidate(duty, .crossedBook)
+            desk.answer(.synchronize, snapshot(450))
+            expectBook(duty, "FeedSilent, 1 trusted, 1 restarts")
+        }
+    }
+
+    @Test func `only a probe that is newer than the cache's answers of then ends the doubt`() async throws {
+        try await withOptions { loop, duty, feed, desk in
+            // One that was asked before the snapshot came.
+            duty.load(id: 449)
+            duty.lastEvent = loop.clock.now - .seconds(31)
+            loop.tickBooks(now: loop.clock.now)
+            let early = desk.waiting.last { $0.purpose == .probe }
+            loop.invalidate(duty, .crossedBook)
+            desk.answer(.synchronize, snapshot(450))
+            expectBook(duty, "FeedSilent, 1 trusted, 1 restarts")
+            early?.completion(snapshot(450))
+            expectBook(duty, "FeedSilent, 1 trusted, 1 restarts")
+            loop.tickBooks(now: loop.clock.now + .seconds(20))
+            #expect(!duty.isProbing)
+            loop.tickBooks(now: loop.clock.now + .seconds(31))
+            #expect(duty.isProbing)
+            desk.answer(.probe, snapshot(450))
+            expectBook(duty, "Synchronized, 1 trusted, 1 restarts")
+        }
+    }
+
+    @Test func `a probe with a newer id brings a newer snapshot, which is served at once`() async throws {
+        try await withOptions { loop, duty, feed, desk in
+            desk.answer(.synchronize, snapshot(450))
+            let began = duty.collectsSince
+            loop.tickBooks(now: loop.clock.now + .seconds(31))
+            desk.answer(.probe, snapshot(470))
+            expectBook(duty, "SnapshotTooOld, 1 trusted, 1 restarts")
+            #expect(duty.collectsSince == began)
+            duty.collectsSince = loop.clock.now - .seconds(31)
+            desk.answer(.synchronize, snapshot(470))
+            expectBook(duty, "Synchronized, 1 trusted, 1 restarts")
+        }
+    }
+
+    @Test(arguments: [(29, "FeedSilent"), (31, "Synchronized")])
+    func `a snapshot that was sent for long enough after the stream began is served at once`(
+        seconds: Int, reason: String
+    ) async throws {
+        try await withOptions { loop, duty, _, desk in
+            duty.collectsSince = loop.clock.now - .seconds(seconds)
+            let order = desk.waiting.last { $0.purpose == .synchronize }
+            let isWanted = order?.willSend?()
+            #expect(isWanted == true)
+            order?.completion(snapshot(450))
+            expectBook(duty, "\(reason), 1 trusted, 0 restarts")
+        }
+    }
+
+    @Test func `a loop that was away meanwhile does not make an old snapshot believable`() async throws {
+        try await withOptions { loop, duty, _, desk in
+            duty.isStalled = true
+            duty.book.state.withLock { $0.book.suspend(.loopStalled) }
+            desk.answer(.synchronize, snapshot(450))
+            duty.isStalled = false
+            loop.resume(duty)
+            expectBook(duty, "FeedSilent, 1 trusted, 0 restarts")
+        }
+    }
+
+    @Test func `an event behind a gap that another connection may close does not make the book readable`()
+        async throws
+    {
+        try await withOptions(2) { loop, duty, feed, desk in
+            desk.answer(.synchronize, snapshot(450))
+            loop.hear(event(510, after: 500, of: duty), feed)
+            expectBook(duty, "FeedSilent, 2 trusted, 0 restarts")
+            loop.hear(event(500, after: 450, of: duty), duty.lines[1].feed)
+            expectBook(duty, "Synchronized, 2 trusted, 0 restarts")
+            #expect(duty.liveID == 510)
+        }
+    }
+}
+
+/// The frame of an event that names the one before it and changes nothing.
+private func event(_ last: Int, after previous: Int, of duty: BookDuty) -> String {
+    "{\"stream\":\"\(duty.book.stream)\",\"data\":{\"e\":\"depthUpdate\",\"E\":\(WallClock.milliseconds),\"U\":\(previous + 1),\"u\":\(last),\"pu\":\(previous),\"b\":[],\"a\":[]}}"
+}
+
+/// The answer with a book of one level a side.
+private func snapshot(_ id: Int64) -> SnapshotOutcome {
+    func level(_ price: Int64) -> PriceLevel {
+        PriceLevel(
+            price: FixedDecimal(mantissa: price, scale: 0), quantity: FixedDecimal(mantissa: 1, scale: 0))
+    }
+    return .snapshot(BookSnapshot(lastID: id, bids: [level(100)], asks: [level(101)]), limit: 50)
+}
