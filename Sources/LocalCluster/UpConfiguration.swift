@@ -22,8 +22,6 @@ package struct UpConfiguration: Sendable {
     /// Whether the gateway adds and removes credentials; nil: if it listens on loopback.
     package var credentialEndpoints: Bool?
     package var simulatorArguments: [String] = []
-    /// The file with the sections of the programs, for all of them.
-    package var configurationFile: String?
     /// How the programs are told what to log.
     package var logArguments: [String] = []
     /// The program to start children with; the running one unless a test says otherwise.

@@ -90,8 +90,7 @@ enum UpCommand: Command {
         configuration.exchangesFile = arguments.string("exchanges")
         configuration.linkKeySecret = arguments.string("link-key-secret")
         configuration.credentialEndpoints = arguments.string("credential-endpoints").map { $0 == "on" }
-        // Variables reach the children by themselves, and in the file each has a section of its own.
-        configuration.configurationFile = arguments.typed("config")
+        // Variables reach the children by themselves.
         configuration.logArguments = ["log-level", "log-format"].flatMap { flag -> [String] in
             arguments.typed(flag).map { ["--\(flag)", $0] } ?? []
         }

@@ -13,14 +13,12 @@ import Testing
         return plan.all.map { $0.arguments("uid") }
     }
 
-    @Test func `every program is told what to log and where its configuration is`() {
+    @Test func `every program is told what to log`() {
         var configuration = UpConfiguration()
-        configuration.configurationFile = "/etc/fathom.yaml"
         configuration.logArguments = ["--log-level", "debug"]
         let all = arguments(configuration)
         #expect(all.map { $0.first ?? "" } == ["apiserver", "controller", "gateway", "worker", "worker"])
         for words in all {
-            #expect(value("--config", words) == "/etc/fathom.yaml")
             #expect(value("--log-level", words) == "debug")
             #expect(value("--log-format", words) == nil)
         }
@@ -28,7 +26,7 @@ import Testing
 
     @Test func `what up was not told its programs are not told either`() {
         for words in arguments(UpConfiguration()) {
-            #expect(!words.contains("--config") && !words.contains("--log-level"))
+            #expect(!words.contains("--log-level"))
         }
     }
 

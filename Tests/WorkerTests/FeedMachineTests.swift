@@ -1,4 +1,7 @@
+import Binance
+import Telemetry
 import Testing
+import Transport
 
 @testable import Worker
 
@@ -236,5 +239,35 @@ struct FeedMachineTests {
             now = until
             #expect(machine.tick(now: now) == [.connect])
         }
+    }
+}
+
+/// How many connections a worker may begin to make.
+struct ConnectionAttemptTests {
+    @Test(arguments: [(1, 20, 40, 60), (8, 13, 25, 37), (14, 7, 14, 21), (300, 4, 7, 10)])
+    func `each worker has its part, and planned replacements leave two thirds of it`(
+        workers: Int, planned: Int, announced: Int, all: Int
+    ) throws {
+        let exchange = try #require(ExchangeDirectory()[name: "binance.com"])
+        let weight = Guarded(RequestWeight(limitPerMinute: 1200, isShared: true))
+        let now = WallClock.milliseconds
+        weight.withLock {
+            $0.grant(100, minute: RequestWeight.minute(now), workers: workers, nowMilliseconds: now)
+        }
+        let metrics = MetricRegistry()
+        let desk = SnapshotDesk(
+            exchange: exchange, http: try HTTPClient(), weight: weight, clock: WorkerClock(), metrics: metrics
+        )
+        let venue = Venue(exchange: exchange, desk: desk, metrics: metrics)
+        var made: [Int] = []
+        for reserve in [40, 20, 0] {
+            var count = made.last ?? 0
+            while venue.mayConnect(now: .zero, reserve: reserve) {
+                venue.tookAttempt(now: .zero)
+                count += 1
+            }
+            made.append(count)
+        }
+        #expect(made == [planned, announced, all])
     }
 }

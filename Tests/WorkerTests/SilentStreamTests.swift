@@ -149,7 +149,7 @@ struct SilentStreamTests {
             duty.load(id: 100)
             for (waited, isAsked) in [(50, false), (70, true)] {
                 let nextStatus = loop.clock.now + .seconds(300 - waited)
-                duty.nextStatus = nextStatus
+                (duty.nextStatus, duty.nextProbe) = (nextStatus, .zero)
                 duty.lastEvent = loop.clock.now - .seconds(31)
                 loop.tickBooks(now: loop.clock.now)
                 feed.venue.desk.answer(.probe, .snapshot(BookSnapshot(lastID: 100), limit: 5))
@@ -183,6 +183,26 @@ struct SilentStreamTests {
         }
     }
 
+    @Test func `an empty answer at the same id does not make a book with levels believed`() async throws {
+        try await withDuty { loop, feed, duty in
+            loop.acknowledge(feed, now: .zero)
+            duty.load(id: 100)
+            let before = loop.clock.now - .seconds(31)
+            duty.lastEvent = before
+            loop.tickBooks(now: loop.clock.now)
+            feed.venue.desk.answer(.probe, .snapshot(BookSnapshot(lastID: 100), limit: 5))
+            #expect(duty.lastEvent == before && duty.didProbeFail && duty.unprovenSince != nil)
+            // As long as nothing else comes it is withdrawn like one of which nobody can say whether it lives.
+            duty.unprovenSince = loop.clock.now - .seconds(61)
+            loop.tickBooks(now: loop.clock.now)
+            #expect(duty.liveID == nil && duty.doubtedID == 100)
+            duty.nextProbe = .zero
+            loop.tickBooks(now: loop.clock.now)
+            feed.venue.desk.answer(.probe, .snapshot(BookSnapshot(lastID: 100), limit: 5))
+            #expect(duty.liveID == nil)
+        }
+    }
+
     @Test func `a market that closed is found by asking for its status, and comes back by itself`()
         async throws
     {
@@ -191,12 +211,12 @@ struct SilentStreamTests {
             duty.load(id: 100)
             duty.lastSpoke = loop.clock.now - .seconds(61)
             loop.tickBooks(now: loop.clock.now)
-            let order = feed.venue.desk.waiting.last { $0.purpose == .status }
+            let order = feed.venue.desk.waiting.last { $0.purpose == .check }
             order?.completion(.status(isTrading: true))
             expect(duty, "open, Synchronized")
             duty.nextStatus = .zero
             loop.tickBooks(now: loop.clock.now)
-            feed.venue.desk.waiting.last { $0.purpose == .status }?.completion(.status(isTrading: false))
+            feed.venue.desk.waiting.last { $0.purpose == .check }?.completion(.status(isTrading: false))
             expect(duty, "open, MarketNotTrading")
             duty.nextRevival = .zero
             loop.tickBooks(now: loop.clock.now)
@@ -263,6 +283,7 @@ struct SilentStreamTests {
             let probe = feed.venue.desk.waiting.last { $0.purpose == .probe }
             probe?.completion(.failed(.banned, "banned"))
             expect(duty, "open, ProbeFailed")
+            duty.nextProbe = .zero
             probe?.completion(.snapshot(snapshot(id: 101), limit: 5))
             expect(duty, "open, Synchronized")
         }

@@ -62,8 +62,7 @@ struct SnapshotDeskTests {
         #expect(demands.map(\.weight) == [10, 5, 0])
     }
 
-    @Test func `questions for a market's status are no first copies, and have a tenth of the weight`() throws
-    {
+    @Test func `questions for a market's status have half of the weight, of quiet markets a tenth`() throws {
         let exchange = try #require(ExchangeDirectory()[name: "binance.com"])
         let desk = SnapshotDesk(
             exchange: exchange, http: try HTTPClient(), weight: Guarded(RequestWeight(limitPerMinute: 6000)),
@@ -71,11 +70,16 @@ struct SnapshotDeskTests {
         for _ in 0..<255 {
             desk.submit(SnapshotOrder(purpose: .status, market: "BTCUSDT", notBefore: .zero) { _ in })
         }
-        // A sixth of a minute's 600.
-        #expect(desk.demands().map(\.weight) == [0, 100, 0])
+        // A sixth of a minute's 3,000.
+        #expect(desk.demands().map(\.weight) == [500, 0, 0])
+        for _ in 0..<255 {
+            desk.submit(SnapshotOrder(purpose: .check, market: "BTCUSDT", notBefore: .zero) { _ in })
+        }
+        #expect(desk.demands().map(\.weight) == [500, 100, 0])
         desk.submit(
             SnapshotOrder(purpose: .synchronize, market: "BTCUSDT", limit: 100, notBefore: .zero) { _ in })
-        #expect(desk.demands().map(\.weight) == [5, 100, 0])
+        // While first copies come, quiet markets can wait.
+        #expect(desk.demands().map(\.weight) == [505, 0, 0])
     }
 
     /// Which of `orders` go out, in which order, where 100 of weight are granted and no share is of use; until `last` has.
@@ -113,7 +117,7 @@ struct SnapshotDeskTests {
     }
 
     @Test func `a probe goes before depth, and so does the question whether a market trades`() async throws {
-        let gone = try await whatGoes([(.deepen, 1000), (.probe, 5), (.status, 0)], until: .deepen)
+        let gone = try await whatGoes([(.deepen, 1000), (.probe, 5), (.check, 0)], until: .deepen)
         #expect(gone.count == 3 && gone.last == .deepen)
     }
 

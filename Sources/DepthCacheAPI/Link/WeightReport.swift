@@ -35,7 +35,7 @@ package struct WeightReport: Equatable, Sendable {
         /// When the exchange may be asked again, by its clock; 0: now.
         package var blockedUntil: Int64 = 0
         package var isBanned = false
-        /// What waits: first copies; depth, probes and questions for a market's status; all else; in this order.
+        /// What waits: first copies; depth, probes and questions after quiet markets; all else; in this order.
         package var demands = [Demand](repeating: Demand(), count: 3)
 
         package init(name: String, time: Int64) {

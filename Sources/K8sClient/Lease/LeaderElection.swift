@@ -134,7 +134,7 @@ package struct LeaderElection: Sendable {
             let started = ContinuousClock.now
             // One that hangs must leave time for another.
             let left = settings.renewDeadline - last.duration(to: started)
-            client.timeout = max(.milliseconds(100), min(left, settings.renewDeadline / 3))
+            client.timeout = max(.milliseconds(100), min(left, settings.renewDeadline / 2))
             var problem = "no answer"
             do {
                 guard var lease = current.withLock({ $0 }) else { throw LeadershipLost(message: "no Lease") }

@@ -1,8 +1,7 @@
 /// Who a bearer token stands for, and what that role may do.
 ///
 /// The table follows the roles of the chart: what works here is allowed in a cluster, and what a cluster forbids fails
-/// here too. One thing is more: the controller may make the Secret of the link key, which in a cluster comes with the
-/// release. What Role objects grant to the same user comes on top.
+/// here too, but for what docs/conformance.md names. What Role objects grant to the same user comes on top.
 enum APIRole: String, CaseIterable, Sendable {
     case admin
     case controller

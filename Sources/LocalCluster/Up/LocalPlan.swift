@@ -26,8 +26,7 @@ final class LocalPlan: Sendable {
             configuration.exchangesFile.map(Files.absolute)
             ?? (configuration.simulate ? "\(directory)/exchanges.yaml" : nil)
         let lifeline = ["--lifeline-fd", "\(ChildProcess.lifelineDescriptor)"]
-        let file: [String] = configuration.configurationFile.map { ["--config", Files.absolute($0)] } ?? []
-        let shared: [String] = lifeline + file + configuration.logArguments
+        let shared: [String] = lifeline + configuration.logArguments
         @Sendable func member(
             _ component: String, _ name: String, _ port: Int, health: Int? = nil, _ extra: [String] = []
         ) -> KeptChild {

@@ -9,7 +9,7 @@ extension HTTPServerConnection {
     func answer(_ number: Int, status: Int, headers: [HTTPHeader], body: ArraySlice<UInt8>) {
         guard let answer = current(number), !answer.hasBegun else { return }
         if isAffordable(body) {
-            write(answer, status, body) { Self.appendHead(status: status, headers: headers, to: &$0) }
+            write(answer, status, body) { appendHead(status: status, headers: headers, to: &$0) }
         } else {
             refuseMemory(answer)
         }
@@ -19,7 +19,10 @@ extension HTTPServerConnection {
     func answerJSON(_ number: Int, _ body: ArraySlice<UInt8>) {
         guard let answer = current(number), !answer.hasBegun else { return }
         if isAffordable(body) {
-            write(answer, 200, body) { $0.append(contentsOf: Self.jsonHead) }
+            write(answer, 200, body) {
+                $0.append(contentsOf: Self.jsonHead)
+                $0.append(contentsOf: date.line)
+            }
         } else {
             refuseMemory(answer)
         }
@@ -29,7 +32,7 @@ extension HTTPServerConnection {
     /// Says that too much waits for slow readers already.
     private func refuseMemory(_ answer: Answer) {
         let (headers, body) = memoryRefusal()
-        write(answer, 503, body) { Self.appendHead(status: 503, headers: headers, to: &$0) }
+        write(answer, 503, body) { appendHead(status: 503, headers: headers, to: &$0) }
     }
 
     private func write(
@@ -37,7 +40,6 @@ extension HTTPServerConnection {
     ) {
         channel?.writeNow { bytes in
             head(&bytes)
-            bytes.append(contentsOf: date.line)
             Self.append(connectionOf: answer, to: &bytes)
             // These have no body, and a length would be read as that of the answer to a plain GET.
             if HTTPStatus.hasBody(status) {
@@ -54,11 +56,12 @@ extension HTTPServerConnection {
 
     func begin(_ number: Int, status: Int, headers: [HTTPHeader]) {
         guard var answer = current(number), !answer.hasBegun else { return }
+        // Without chunks only the end of the connection tells where the answer ends.
+        if answer.isOld { answer.keepsAlive = false }
         var bytes: [UInt8] = []
-        Self.appendHead(status: status, headers: headers, to: &bytes)
-        bytes.append(contentsOf: date.line)
+        appendHead(status: status, headers: headers, to: &bytes)
         Self.append(connectionOf: answer, to: &bytes)
-        bytes.append(raw: "transfer-encoding: chunked\r\n\r\n")
+        bytes.append(raw: answer.isOld ? "\r\n" : "transfer-encoding: chunked\r\n\r\n")
         answer.hasBegun = true
         phase = .answering(answer)
         channel?.writeNow(bytes)
@@ -67,11 +70,15 @@ extension HTTPServerConnection {
     func add(_ number: Int, _ bytes: [UInt8]) {
         guard let answer = current(number), answer.hasBegun, !answer.isHead, !bytes.isEmpty else { return }
         guard backlogBytes <= server.configuration.maximumStreamBacklog else { return cut(number) }
-        var piece = Array(String(bytes.count, radix: 16).utf8)
-        piece.append(contentsOf: [0x0D, 0x0A])
-        piece.append(contentsOf: bytes)
-        piece.append(contentsOf: [0x0D, 0x0A])
-        channel?.writeNow(piece)
+        if answer.isOld {
+            channel?.writeNow(bytes)
+        } else {
+            var piece = Array(String(bytes.count, radix: 16).utf8)
+            piece.append(contentsOf: [0x0D, 0x0A])
+            piece.append(contentsOf: bytes)
+            piece.append(contentsOf: [0x0D, 0x0A])
+            channel?.writeNow(piece)
+        }
         account()
     }
 
@@ -84,7 +91,7 @@ extension HTTPServerConnection {
 
     func end(_ number: Int) {
         guard let answer = current(number), answer.hasBegun else { return }
-        channel?.writeNow(Array("0\r\n\r\n".utf8))
+        if !answer.isOld { channel?.writeNow(Array("0\r\n\r\n".utf8)) }
         finish(answer)
     }
 
@@ -118,7 +125,8 @@ extension HTTPServerConnection {
         if waiting > 0 { readOn() }
     }
 
-    private static func appendHead(status: Int, headers: [HTTPHeader], to bytes: inout [UInt8]) {
+    /// Appends the status and the headers, with the date if it is not among them.
+    private func appendHead(status: Int, headers: [HTTPHeader], to bytes: inout [UInt8]) {
         bytes.append(
             contentsOf: status == 200
                 ? "HTTP/1.1 200 OK\r\n".utf8 : "HTTP/1.1 \(status) \(HTTPStatus.reason(status))\r\n".utf8)
@@ -128,12 +136,13 @@ extension HTTPServerConnection {
             bytes.append(contentsOf: header.value.utf8)
             bytes.append(contentsOf: "\r\n".utf8)
         }
+        if !headers.contains(where: { $0.name == "date" }) { bytes.append(contentsOf: date.line) }
     }
 
     private static func append(connectionOf answer: Answer, to bytes: inout [UInt8]) {
         if !answer.keepsAlive {
             bytes.append(raw: "connection: close\r\n")
-        } else if answer.saysKeepsAlive {
+        } else if answer.isOld {
             bytes.append(raw: "connection: keep-alive\r\n")
         }
     }

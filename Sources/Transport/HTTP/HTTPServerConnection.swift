@@ -14,8 +14,8 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
     struct Answer {
         var number: Int
         var keepsAlive: Bool
-        /// Clients of HTTP/1.0 have to be told that the connection stays.
-        var saysKeepsAlive = false
+        /// Of HTTP/1.0: has to be told that the connection stays, and reads no chunks.
+        var isOld = false
         var isHead: Bool
         /// The peer may still be sending what nobody will read.
         var lingers = false
@@ -220,7 +220,7 @@ final class HTTPServerConnection: ByteChannelHandler, @unchecked Sendable {
             && !request.header("connection", lists: "close") && !server.closesAfterAnswers
         phase = .answering(
             Answer(
-                number: requests, keepsAlive: keepsAlive, saysKeepsAlive: isOld && keepsAlive,
+                number: requests, keepsAlive: keepsAlive, isOld: isOld,
                 isHead: request.isMethod("HEAD")))
         if request.header("upgrade", is: "websocket"),
             let acceptor = server.acceptor(for: request.path)

@@ -179,13 +179,16 @@ extension HTTPServerRequest {
         self.isTLS = isTLS
     }
 
-    /// Where the path begins: a target may be a whole URL, whose authority is that of `Host` (RFC 9112, 3.2.2).
+    /// Where the path begins: a target may be a whole URL (RFC 9112, 3.2.2), of which only path and query are looked at.
     private static func pathStart(_ head: [UInt8], _ target: Range<Int>) -> Int {
         guard head[target.lowerBound] != UInt8(ascii: "/") else { return target.lowerBound }
         for scheme in ["http://", "https://"] where target.count >= scheme.utf8.count {
             let start = target.lowerBound + scheme.utf8.count
             guard head[target.lowerBound..<start].map(lower).elementsEqual(scheme.utf8) else { continue }
-            return head[start..<target.upperBound].firstIndex(of: UInt8(ascii: "/")) ?? target.upperBound
+            let end = head[start..<target.upperBound].firstIndex {
+                $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?")
+            }
+            return end ?? target.upperBound
         }
         return target.lowerBound
     }

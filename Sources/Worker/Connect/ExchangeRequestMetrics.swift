@@ -35,6 +35,7 @@ extension SnapshotOrder.Purpose {
         switch self {
         case .synchronize: "synchronize"
         case .status: "status"
+        case .check: "check"
         case .deepen: "deepen"
         case .refresh: "refresh"
         case .probe: "probe"

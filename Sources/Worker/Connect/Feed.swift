@@ -71,7 +71,9 @@ final class Venue: Sendable {
     func mayConnect(now: Duration, reserve: Int = 0) -> Bool {
         let part = max(Self.fewestAttempts, Self.attemptsOfAddress / desk.workers)
         let others = max(0, Self.mostAttempts - part)
-        return attempts.withLock { $0.hasRoom(now: now, reserve: reserve + others) }
+        // Where there are fewer, fewer are kept back.
+        let kept = reserve * min(part, Self.mostAttempts) / Self.mostAttempts
+        return attempts.withLock { $0.hasRoom(now: now, reserve: kept + others) }
     }
     func tookAttempt(now: Duration) { attempts.withLock { $0.take(now: now) } }
 

@@ -9,10 +9,12 @@ struct SnapshotOrder: Sendable {
     enum Purpose: Int, Sendable, Comparable, CaseIterable {
         /// A book that cannot be served until this arrives.
         case synchronize
-        /// Whether the market is trading at all; failed and quiet books go on asking.
+        /// Whether the market is trading at all, of a book that is dark until that is known; failed ones go on asking.
         case status
         /// Whether a silent stream is dead.
         case probe
+        /// Whether the market of a served book that has been silent for long still trades.
+        case check
         /// A served book that shows fewer levels than its depth.
         case deepen
         /// A served book that wants fresh levels.
@@ -25,12 +27,14 @@ struct SnapshotOrder: Sendable {
         var urgency: Int { isFirstCopy ? 0 : self <= .deepen ? 1 : 2 }
 
         /// Whether a book is dark until this is answered.
-        var isFirstCopy: Bool { self == .synchronize }
+        var isFirstCopy: Bool { self <= .status }
 
         /// One over the part of the weight that it may use; nil: all of it.
         var ration: Int? {
             switch self {
-            case .status, .probe: 10
+            // Many markets may come back at once, and many may never: half is left for the others.
+            case .status: 2
+            case .probe, .check: 10
             case .audit: 50
             case .synchronize, .deepen, .refresh: nil
             }
@@ -67,7 +71,7 @@ enum SnapshotOutcome: Sendable {
 /// Fetches snapshots for all books of one exchange, within its request weight and a bound on requests at once.
 ///
 /// Orders go by purpose, the most urgent first, and none for depth while first copies come one after the other. Questions for a
-/// market's status and probes may use a tenth of the weight each, audits a fiftieth.
+/// market's status may use half of the weight, probes and questions after quiet markets a tenth each, audits a fiftieth.
 final class SnapshotDesk: Sendable {
     static let parallelRequests = 16
     private static let log = Log("snapshots")
@@ -251,7 +255,7 @@ final class SnapshotDesk: Sendable {
     }
 
     private func request(for order: SnapshotOrder) -> RESTRequest {
-        order.purpose == .status
+        order.purpose == .status || order.purpose == .check
             ? exchange.exchangeInfoRequest(market: order.market)
             : exchange.depthRequest(market: order.market, limit: order.limit)
     }
@@ -341,7 +345,7 @@ final class SnapshotDesk: Sendable {
 
     private func read(_ body: [UInt8], _ order: SnapshotOrder) -> SnapshotOutcome {
         do {
-            if order.purpose == .status {
+            if order.purpose == .status || order.purpose == .check {
                 let info = try ExchangeInfo(parsing: body)
                 return .status(isTrading: info.market(order.market)?.isTrading ?? false)
             }

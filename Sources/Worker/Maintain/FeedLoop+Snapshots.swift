@@ -21,17 +21,13 @@ extension FeedLoop {
             }
             let limit = duty.policy.firstLimit
             let terms = copyTerms(request, duty)
-            let timer = clock
-            let sentAt = Guarded(timer.now)
+            // Ids that have begun anew make those that other lines have brought mean nothing.
+            if request.reason == .regression { for line in duty.lines { line.lastID = 0 } }
+            let sending = SendingTime(clock)
             order(
-                .synchronize, limit: limit, after: delay, duty, copy: terms,
-                willSend: {
-                    let now = timer.now
-                    sentAt.withLock { $0 = now }
-                    return true
-                }
+                .synchronize, limit: limit, after: delay, duty, copy: terms, willSend: sending.note
             ) { owner, duty, outcome in
-                owner.answered(request, outcome, sentAt: sentAt.withLock { $0 }, duty)
+                owner.answered(request, outcome, sentAt: sending.time, duty)
             }
         case .askMarketStatus:
             order(.status, limit: 0, after: .zero, duty) { owner, duty, outcome in
@@ -134,12 +130,16 @@ extension FeedLoop {
         return action
     }
 
-    /// Asks for another snapshot in place of one that may be older than the stream.
-    func replaceOldSnapshot(_ duty: BookDuty) {
+    /// Asks for another snapshot in place of one that may be older than the stream, as soon as that one cannot be.
+    ///
+    /// Not by a probe: those wait for their ration, and ids of options count all markets, so that it would show a newer one.
+    func replaceOldSnapshot(_ duty: BookDuty, _ now: Duration) {
         let since = duty.collectsSince
+        guard now - since >= duty.venue.exchange.family.snapshotLag else { return }
+        let hasHeardNothing = duty.book.state.withLock { $0.book.bufferedEvents == 0 }
         invalidate(duty, .snapshotTooOld)
-        // It has heard nothing yet, so that starting over has dropped nothing.
-        duty.collectsSince = since
+        // Starting over has dropped no event then.
+        if hasHeardNothing { duty.collectsSince = since }
     }
 
     func statusAnswered(_ outcome: SnapshotOutcome, _ duty: BookDuty) {
@@ -172,4 +172,24 @@ extension FeedLoop {
 extension ExchangeFamily {
     /// So old may the book be that the exchange answers with: that of options comes from a cache.
     var snapshotLag: Duration { self == .options ? .seconds(30) : .zero }
+}
+
+/// When an order was sent, which may be long after it was given; until then when it was given.
+final class SendingTime: Sendable {
+    private let clock: WorkerClock
+    private let sentAt: Guarded<Duration>
+
+    init(_ clock: WorkerClock) {
+        self.clock = clock
+        sentAt = Guarded(clock.now)
+    }
+
+    var time: Duration { sentAt.withLock { $0 } }
+
+    /// Called just before the request goes out.
+    @Sendable func note() -> Bool {
+        let now = clock.now
+        sentAt.withLock { $0 = now }
+        return true
+    }
 }

@@ -26,6 +26,10 @@ extension FeedLoop {
                 streamDied(duty)
                 continue
             }
+            if duty.mayBeOld {
+                replaceOldSnapshot(duty, now)
+                continue
+            }
             let isSilent = now - duty.lastEvent >= Self.silenceBeforeProbe
             if isSilent { doubtIfUnproven(duty, now) }
             if isSilent, !duty.isProbing, duty.awaited == nil, duty.nextProbe <= now { silent.append(duty) }
@@ -115,18 +119,19 @@ extension FeedLoop {
         duty.isProbing = true
         if duty.unprovenSince == nil { duty.unprovenSince = now }
         let limit = duty.venue.exchange.snapshotLimits.first?.levels ?? 5
-        order(.probe, limit: limit, after: .zero, duty) { owner, duty, outcome in
-            owner.probed(outcome, askedAt: now, duty)
+        let sending = SendingTime(clock)
+        order(.probe, limit: limit, after: .zero, duty, willSend: sending.note) { owner, duty, outcome in
+            owner.probed(outcome, sentAt: sending.time, duty)
         }
     }
 
-    private func probed(_ outcome: SnapshotOutcome, askedAt: Duration, _ duty: BookDuty) {
+    private func probed(_ outcome: SnapshotOutcome, sentAt: Duration, _ duty: BookDuty) {
         duty.isProbing = false
         // A contract that has expired is silent and unknown.
         if case .unknownMarket(let message) = outcome { return marketIsGone(duty, message) }
         let now = clock.now
-        // One that was asked of the book as it was before says nothing of this one.
-        guard duty.nextProbe <= askedAt else { return }
+        // One that was sent while the book was another says nothing of this one.
+        guard duty.nextProbe <= sentAt, !duty.mayBeOld else { return }
         guard duty.doubtedID != nil || now - duty.lastEvent >= Self.silenceBeforeProbe else { return }
         guard case .snapshot(let snapshot, _) = outcome else {
             duty.didProbeFail = true
@@ -134,11 +139,15 @@ extension FeedLoop {
             return
         }
         guard let id = duty.doubtedID ?? liveID(duty) else { return }
-        if snapshot.bids.isEmpty, snapshot.asks.isEmpty { showedNothing(duty, now) }
+        let isEmpty = snapshot.bids.isEmpty && snapshot.asks.isEmpty
+        let isContradicted = isEmpty && !shows(snapshot, duty)
+        if isEmpty { showedNothing(duty, hasLevels: isContradicted, now) }
         if snapshot.lastID > id {
-            // Whether that event came before the stream began, only a newer snapshot tells.
-            if duty.mayBeOld { return replaceOldSnapshot(duty) }
             duty.awaited = (snapshot, now + Self.probeGrace)
+        } else if isContradicted {
+            // No event explains it, and what is served may have closed: this is no proof of anything.
+            duty.didProbeFail = true
+            duty.nextProbe = now + Self.probeRetry
         } else {
             // Nothing has happened at the exchange either: the stream is as good as one that just spoke.
             duty.lastEvent = now

@@ -72,19 +72,19 @@ extension FeedLoop {
 
     /// A book that has just come back, and was suspended at once, is not believed while what made it unbelievable lasts.
     func doubtAgain(_ duty: BookDuty, at id: Int64) {
-        if let fault = duty.lateness.fault { return suspend(duty, fault) }
-        guard duty.waitsForEvent else { return }
-        let now = clock.now
-        duty.doubtedID = id
-        duty.unprovenSince = now
-        // The same cached answer once more would prove nothing.
-        let freshFrom = duty.mayBeOld ? duty.collectsSince : now
-        duty.nextProbe = max(duty.nextProbe, freshFrom + duty.venue.exchange.family.snapshotLag)
-        let words =
-            duty.isMute
-            ? "waits for the first event of a stream that had died"
-            : "waits for the first event, as the exchange's snapshot may be older than the stream"
-        duty.book.state.withLock { $0.note = KeptBook.Note(reason: .feedSilent, message: words) }
+        if duty.waitsForEvent {
+            let now = clock.now
+            duty.doubtedID = id
+            duty.unprovenSince = now
+            // The same cached answer once more would prove nothing.
+            duty.nextProbe = max(duty.nextProbe, now + duty.venue.exchange.family.snapshotLag)
+            let words =
+                duty.isMute
+                ? "waits for the first event of a stream that had died"
+                : "waits for the first event or another snapshot, as this one may be older than the stream"
+            duty.book.state.withLock { $0.note = KeptBook.Note(reason: .feedSilent, message: words) }
+        }
+        if let fault = duty.lateness.fault { suspend(duty, fault) }
     }
 
     /// The stream has brought an event, which ends the doubt, unless the book waits for another connection to bring what it
@@ -140,17 +140,16 @@ extension FeedLoop {
         askStatus(duty, now)
     }
 
-    /// A probe has shown a book without levels, as of a market that has closed; where some are served, that is looked into
+    /// A probe has shown a book without levels, as of a market that has closed; where ours has some, that is looked into
     /// sooner.
-    func showedNothing(_ duty: BookDuty, _ now: Duration) {
-        let isServed = duty.book.reach.map { $0.bids.levels + $0.asks.levels > 0 } ?? false
-        let haste = isServed ? Self.statusInterval - Self.silenceBeforeStatus : .zero
+    func showedNothing(_ duty: BookDuty, hasLevels: Bool, _ now: Duration) {
+        let haste = hasLevels ? Self.statusInterval - Self.silenceBeforeStatus : .zero
         if duty.nextStatus <= now + haste { askStatus(duty, now) }
     }
 
     private func askStatus(_ duty: BookDuty, _ now: Duration) {
         duty.nextStatus = now + Self.statusInterval
-        order(.status, limit: 0, after: .zero, duty) { owner, duty, outcome in
+        order(.check, limit: 0, after: .zero, duty) { owner, duty, outcome in
             switch outcome {
             case .status(let isTrading) where !isTrading: owner.closed(duty)
             default: return
