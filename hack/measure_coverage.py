@@ -104,6 +104,8 @@ def main():
     parser.add_argument("--pace", type=float, default=1)
     options = parser.parse_args()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="fathom-coverage-"))
+    if not RECORDING.is_dir():
+        sys.exit(f"measure-coverage: no recording in {RECORDING}; FATHOM_RECORDINGS names the folder of the recordings")
     with Simulator("--symbols", 0, "--replay", RECORDING, "--pace", options.pace) as simulator:
         exchanges = simulator.exchanges(directory, EXCHANGE)
         # Nothing deeper than 1000 levels can be asked for.
