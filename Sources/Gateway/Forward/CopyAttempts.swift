@@ -7,7 +7,7 @@ struct ReplicaFailure: Equatable {
 /// The copies that one query may be asked of, and how each stands to it; made when there is a second thing to do.
 ///
 /// Bound to its loop. A copy is in one standing at a time; what has gone wrong with it is noted beside that, since a copy
-/// that is silent is doubted and may still answer. Copies are known by their place in `replicas`, which never changes.
+/// that is silent is doubted and may still answer. Copies are known by their place among `replicas`, which never changes.
 final class CopyAttempts {
     private enum Standing {
         /// May be asked, as soon as its link is up.
@@ -19,50 +19,49 @@ final class CopyAttempts {
         case over
     }
 
+    private struct Copy {
+        let replica: ReplicaRoute
+        let link: (any WorkerLink)?
+        var standing: Standing
+    }
+
     /// All that were found, also those that a later look at the routes has brought.
-    private(set) var replicas: [ReplicaRoute]
-    private var links: [(any WorkerLink)?]
-    private var standings: [Standing]
+    private var copies: [Copy]
+    var replicas: [ReplicaRoute] { copies.map(\.replica) }
     /// The places in the order in which they are to be asked; who is asked, or found behind, goes to the end.
     private var order: [Int] = []
     private(set) var failures: [ReplicaFailure] = []
 
-    private init(_ replicas: [ReplicaRoute], links: [(any WorkerLink)?], standing: Standing) {
-        self.replicas = replicas
-        self.links = links
-        standings = replicas.map { _ in standing }
-    }
-
     /// Nobody has been asked; those that are worth a try wait in the order of `ReplicaChoice`.
-    convenience init(
+    init(
         _ replicas: [ReplicaRoute], links: [(any WorkerLink)?], turn: Int, isShunned: (ReplicaRoute) -> Bool
     ) {
-        self.init(replicas, links: links, standing: .over)
+        copies = zip(replicas, links).map { Copy(replica: $0, link: $1, standing: .over) }
         let candidates = zip(replicas, links).map { replica, link in
             ReplicaChoice.Candidate(
                 condition: link?.condition ?? .down, isRunning: replica.isRunning,
                 isShunned: isShunned(replica))
         }
         order = ReplicaChoice.order(candidates, turn: turn)
-        for place in order { standings[place] = .waiting }
+        for place in order { copies[place].standing = .waiting }
         if let passedOver = ReplicaChoice.passedOver(candidates, turn: turn) {
             note(passedOver, trouble(passedOver))
         }
     }
 
     /// All were well and the one whose turn it was has been asked over `link`; its answer may still come.
-    convenience init(
+    init(
         _ replicas: [ReplicaRoute], links: [(any WorkerLink)?], turn: Int, asked link: (any WorkerLink)?
     ) {
-        self.init(replicas, links: links, standing: .waiting)
+        copies = zip(replicas, links).map { Copy(replica: $0, link: $1, standing: .waiting) }
         order = ReplicaChoice.rotated(replicas.count, turn)
         guard let first = order.first else { return }
-        self.links[first] = link
+        copies[first] = Copy(replica: replicas[first], link: link, standing: .asked)
         move(first, to: .asked)
     }
 
     private func move(_ place: Int, to standing: Standing) {
-        standings[place] = standing
+        copies[place].standing = standing
         order.removeAll { $0 == place }
         if standing != .over { order.append(place) }
     }
@@ -70,31 +69,33 @@ final class CopyAttempts {
     // Who is to be asked
 
     /// Who is to be asked next, if somebody can be.
-    var next: Int? { order.first { standings[$0] == .waiting && isReachable($0) } }
+    var next: Int? { order.first { copies[$0].standing == .waiting && isReachable($0) } }
 
     /// Somebody waits whose link is up.
-    var hasHealthyOther: Bool { order.contains { standings[$0] == .waiting && links[$0]?.condition == .up } }
+    var hasHealthyOther: Bool {
+        order.contains { copies[$0].standing == .waiting && copies[$0].link?.condition == .up }
+    }
 
     /// Somebody waits for a link that is being made.
     var isConnecting: Bool {
-        order.contains { standings[$0] == .waiting && links[$0]?.condition == .connecting }
+        order.contains { copies[$0].standing == .waiting && copies[$0].link?.condition == .connecting }
     }
 
     /// The copy is being asked, over the link that is returned.
     func ask(_ place: Int) -> (any WorkerLink)? {
         move(place, to: .asked)
-        return links[place]
+        return copies[place].link
     }
 
     /// Takes copies that were made since; true if there are new ones.
     func add(_ found: [ReplicaRoute], link: (ReplicaRoute) -> (any WorkerLink)?) -> Bool {
-        let new = found.filter { found in !replicas.contains { $0.replica.name == found.replica.name } }
+        let new = found.filter { found in
+            !copies.contains { $0.replica.replica.name == found.replica.name }
+        }
         for replica in new {
-            replicas.append(replica)
             let link = link(replica)
-            links.append(link)
-            standings.append(.over)
-            if link != nil { move(replicas.count - 1, to: .waiting) }
+            copies.append(Copy(replica: replica, link: link, standing: .over))
+            if link != nil { move(copies.count - 1, to: .waiting) }
         }
         return !new.isEmpty
     }
@@ -102,12 +103,12 @@ final class CopyAttempts {
     // What has become of those that were
 
     /// Somebody was asked and has not answered.
-    var isAnswerDue: Bool { standings.contains(.asked) }
+    var isAnswerDue: Bool { copies.contains { $0.standing == .asked } }
 
     /// Who was asked last of those that have not answered.
-    var latest: Int? { order.last { standings[$0] == .asked } }
+    var latest: Int? { order.last { copies[$0].standing == .asked } }
 
-    func isSuspect(_ place: Int) -> Bool { links[place]?.condition == .suspect }
+    func isSuspect(_ place: Int) -> Bool { copies[place].link?.condition == .suspect }
 
     /// It has not what was asked for, and is asked no more.
     func fail(_ place: Int, _ detail: String) {
@@ -118,11 +119,13 @@ final class CopyAttempts {
     /// It stands before the wanted id.
     func fallBehind(_ place: Int) { move(place, to: .behind) }
 
-    var isSomeoneBehind: Bool { standings.contains(.behind) }
+    var isSomeoneBehind: Bool { copies.contains { $0.standing == .behind } }
 
     /// Those that were behind may be asked again.
     func askAgain() {
-        for place in standings.indices where standings[place] == .behind { standings[place] = .waiting }
+        for place in copies.indices where copies[place].standing == .behind {
+            copies[place].standing = .waiting
+        }
     }
 
     /// Notes what is wrong with a copy; of several things the last.
@@ -136,25 +139,25 @@ final class CopyAttempts {
 
     /// Notes why those of which nothing is noted yet gave no answer; `spared` says it of those that could have been asked.
     func conclude(silentFor milliseconds: Int, spared: String?) {
-        for place in replicas.indices where !failures.contains(where: { $0.index == place }) {
-            let isSpared = standings[place] == .waiting && isReachable(place)
+        for place in copies.indices where !failures.contains(where: { $0.index == place }) {
+            let isSpared = copies[place].standing == .waiting && isReachable(place)
             note(
                 place,
-                standings[place] == .asked
+                copies[place].standing == .asked
                     ? "no answer within \(milliseconds) ms"
                     : (isSpared ? spared : nil) ?? trouble(place))
         }
     }
 
     /// How many could be asked and were not.
-    var spareCount: Int { order.count { standings[$0] == .waiting && isReachable($0) } }
+    var spareCount: Int { order.count { copies[$0].standing == .waiting && isReachable($0) } }
 
     private func isReachable(_ place: Int) -> Bool {
-        guard let condition = links[place]?.condition else { return false }
+        guard let condition = copies[place].link?.condition else { return false }
         return condition == .up || condition == .suspect
     }
 
     private func trouble(_ place: Int) -> String {
-        links[place]?.trouble ?? "its worker has no Lease with an endpoint"
+        copies[place].link?.trouble ?? "its worker has no Lease with an endpoint"
     }
 }
