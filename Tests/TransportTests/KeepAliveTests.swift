@@ -2,6 +2,16 @@ import Testing
 
 @testable import Transport
 
+/// Streams two pieces, with a date of its own.
+private final class TwoPieces: HTTPRequestHandler {
+    func handle(_ request: HTTPServerRequest, _ reply: HTTPReply) {
+        reply.begin(status: 200, headers: [HTTPHeader("date", "today")])
+        reply.write(Array("ab".utf8))
+        reply.write(Array("cd".utf8))
+        reply.end()
+    }
+}
+
 /// Whether a connection stays, and what an answer says of it.
 struct KeepAliveTests {
     private func answer(_ version: String, _ headers: String...) throws -> (text: String, stays: Bool) {
@@ -60,5 +70,22 @@ struct KeepAliveTests {
         #expect(
             line.wholeMatch(of: /date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} 20\d\d \d\d:\d\d:\d\d GMT/) != nil)
         #expect(HTTPDate.text(seconds: 1_795_246_000) == "Sat, 21 Nov 2026 07:26:40 GMT")
+    }
+
+    @Test(arguments: [("1.0", "abcd"), ("1.1", "2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n")])
+    func `a streamed answer is cut into chunks only for who reads them, and has one date`(
+        version: String, body: String
+    ) throws {
+        let loop = try EventLoop(name: "server")
+        defer { loop.stop() }
+        let server = try HTTPServer(HTTPServerConfiguration(), loops: [loop], handler: TwoPieces())
+        defer { server.stop() }
+        let peer = try RawPeer(port: server.port)
+        peer.send("GET / HTTP/\(version)\r\nHost: x\r\nConnection: Keep-Alive\r\n\r\n")
+        let text = peer.read { version == "1.1" && $0.hasSuffix(body) }
+        #expect(text.hasSuffix("\r\n\r\n" + body))
+        #expect(text.contains("transfer-encoding") == (version == "1.1"))
+        #expect(text.contains("connection: close") == (version == "1.0"))
+        #expect(text.split(separator: "date: ").count == 2 && text.contains("date: today\r\n"))
     }
 }
