@@ -129,6 +129,9 @@ package struct SynchronizedBook: ~Copyable, Sendable {
     /// Whether it is kept in step with its stream, also while it is doubted.
     package var isFollowing: Bool { synchronizer.isFollowing }
 
+    /// The id at which the book stands, also while it is doubted; nil if it is not kept in step.
+    package var followedID: Int64? { isFollowing ? book.lastID : nil }
+
     /// Whether the levels of `snapshot`, the best ones of each side, are the best ones of this book, whatever the ids.
     ///
     /// Also of a book that is doubted. A side that shows no level has none.

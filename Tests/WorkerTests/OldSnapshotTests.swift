@@ -142,6 +142,22 @@ struct OldSnapshotTests {
         }
     }
 
+    @Test func `what another connection has brought before does not make an old snapshot believable`()
+        async throws
+    {
+        try await withOptions(2) { loop, duty, feed, desk in
+            loop.hear(event(500, after: 450, of: duty), feed)
+            loop.invalidate(duty, .crossedBook)
+            desk.answer(.synchronize, snapshot(450))
+            loop.hear(event(450, after: 440, of: duty), duty.lines[1].feed)
+            expectBook(duty, "FeedSilent, 2 trusted, 0 restarts")
+            loop.hear(event(500, after: 450, of: duty), duty.lines[1].feed)
+            loop.hear(event(510, after: 500, of: duty), duty.lines[1].feed)
+            expectBook(duty, "Synchronized, 2 trusted, 0 restarts")
+            #expect(duty.liveID == 510)
+        }
+    }
+
     @Test func `an event behind a gap that another connection may close does not make the book readable`()
         async throws
     {

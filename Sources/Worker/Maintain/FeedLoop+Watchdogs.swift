@@ -87,14 +87,16 @@ extension FeedLoop {
         if let fault = duty.lateness.fault { suspend(duty, fault) }
     }
 
-    /// The stream has brought an event, which ends the doubt, unless the book waits for another connection to bring what it
-    /// misses before that.
+    /// The stream has brought an event, which ends the doubt, unless the book is behind what its connections have brought: it
+    /// waits for one of them to close a gap, or one of them is late with what another has told before.
     func spoke(_ duty: BookDuty) {
         duty.isMute = false
-        let (isFollowing, waiting) = duty.book.state.withLock { state in
-            (state.book.isFollowing, state.book.bufferedEvents)
+        let newest = duty.lines.lazy.filter(\.isOpen).map(\.lastID).max() ?? 0
+        let isBehind = duty.book.state.withLock { state in
+            guard let id = state.book.followedID else { return false }
+            return state.book.bufferedEvents > 0 || id < newest
         }
-        if !isFollowing || waiting == 0 { believe(duty) }
+        if !isBehind { believe(duty) }
     }
 
     /// Makes the book readable again, if nothing else speaks against it.
