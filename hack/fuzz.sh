@@ -11,6 +11,8 @@ cd "$(dirname "$0")/.."
 target=${1:-all} executions=${2:-1000000} jobs=${FUZZ_JOBS:-1}
 out=.build/fuzz
 mkdir -p "$out"
+# The modules of C that Books uses.
+shims=(-I Sources/CDigits -I Sources/CPrefetch)
 export SWIFT_BACKTRACE=enable=no
 
 module() { # name, flags, files: compiles one module into the fuzzer
@@ -19,7 +21,7 @@ module() { # name, flags, files: compiles one module into the fuzzer
         -enable-upcoming-feature ExistentialAny -enable-upcoming-feature InternalImportsByDefault \
         -enable-upcoming-feature MemberImportVisibility -enable-upcoming-feature NonisolatedNonsendingByDefault \
         -module-name "$name" -emit-module -emit-module-path "$out/$name.swiftmodule" -emit-object -o "$out/$name.o" \
-        -I "$out" "$@"
+        -I "$out" "${shims[@]}" "$@"
 }
 module Books Sources/Books/*.swift
 # All of Binance but what reads the YAML file: libyaml is not what is fuzzed here.
@@ -28,7 +30,7 @@ module FuzzChecks Tests/Fuzz/Checks/*.swift
 
 run() {
     local name=$1 corpus=Tests/Fuzz/corpus/$1 found=$out/$1-corpus
-    swiftc -O -parse-as-library -swift-version 6 -package-name fathom -sanitize=fuzzer,address -I "$out" -use-ld=lld \
+    swiftc -O -parse-as-library -swift-version 6 -package-name fathom -sanitize=fuzzer,address -I "$out" "${shims[@]}" -use-ld=lld \
         -o "$out/fuzz-$name" "Tests/Fuzz/Entry/$name.swift" "$out/Books.o" "$out/Binance.o" "$out/FuzzChecks.o"
     mkdir -p "$found"
     local number=0
