@@ -142,19 +142,35 @@ struct OldSnapshotTests {
         }
     }
 
-    @Test func `what another connection has brought before does not make an old snapshot believable`()
-        async throws
-    {
+    @Test(arguments: [false, true])
+    func `what another connection has brought before does not make an old snapshot believable`(
+        isEarlier: Bool
+    ) async throws {
+        try await withOptions(2) { loop, duty, feed, desk in
+            let late = duty.lines[1].feed
+            loop.hear(event(500, after: 450, of: duty), feed)
+            loop.invalidate(duty, .crossedBook)
+            if isEarlier { loop.hear(event(450, after: 440, of: duty), late) }
+            desk.answer(.synchronize, snapshot(450))
+            if !isEarlier { loop.hear(event(450, after: 440, of: duty), late) }
+            expectBook(duty, "FeedSilent, 2 trusted, 0 restarts")
+            loop.hear(event(500, after: 450, of: duty), late)
+            expectBook(duty, "Synchronized, 2 trusted, 0 restarts")
+            #expect(duty.liveID == 500)
+        }
+    }
+
+    @Test func `a connection that has gone has told what it told`() async throws {
         try await withOptions(2) { loop, duty, feed, desk in
             loop.hear(event(500, after: 450, of: duty), feed)
             loop.invalidate(duty, .crossedBook)
             desk.answer(.synchronize, snapshot(450))
-            loop.hear(event(450, after: 440, of: duty), duty.lines[1].feed)
-            expectBook(duty, "FeedSilent, 2 trusted, 0 restarts")
-            loop.hear(event(500, after: 450, of: duty), duty.lines[1].feed)
-            loop.hear(event(510, after: 500, of: duty), duty.lines[1].feed)
-            expectBook(duty, "Synchronized, 2 trusted, 0 restarts")
-            #expect(duty.liveID == 510)
+            let late = duty.lines[1].feed
+            loop.drop(feed, .failed("gone"))
+            loop.hear(event(450, after: 440, of: duty), late)
+            expectBook(duty, "FeedSilent, 1 trusted, 0 restarts")
+            loop.hear(event(500, after: 450, of: duty), late)
+            expectBook(duty, "Synchronized, 1 trusted, 0 restarts")
         }
     }
 

@@ -21,6 +21,8 @@ final class BookDuty {
     var auditWaiters: [AuditWaiter] = []
     /// The connections that bring its stream, or are about to.
     var lines: [BookLine] = []
+    /// The newest id that any of its connections has brought since its stream began; 0: none, or ids have begun anew.
+    var newestID: Int64 = 0
     /// When any of its lines brought something last.
     var lastEvent: Duration = .zero
     /// The loop was away, and no connection has proved yet that it has brought everything since.

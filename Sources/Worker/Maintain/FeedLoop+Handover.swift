@@ -111,6 +111,8 @@ extension FeedLoop {
         // An exchange that begins its ids anew makes those that others have brought mean nothing.
         let isAnew = id < line.lastID
         line.lastID = id
+        let duty = line.duty
+        duty.newestID = isAnew ? id : max(duty.newestID, id)
         guard line.duty.lines.count > 1 else { return true }
         var isFirst = true
         for other in line.duty.lines where other !== line && other.isOpen {

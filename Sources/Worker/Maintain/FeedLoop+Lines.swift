@@ -61,6 +61,7 @@ extension FeedLoop {
         line.missingSince = nil
         guard isFirst else { return countLines(duty) }
         forgetDoubt(duty)
+        duty.newestID = 0
         endFresh(duty, "the stream began anew")
         duty.lastEvent = now
         duty.lastSpoke = now

@@ -22,7 +22,10 @@ extension FeedLoop {
             let limit = duty.policy.firstLimit
             let terms = copyTerms(request, duty)
             // Ids that have begun anew make those that other lines have brought mean nothing.
-            if request.reason == .regression { for line in duty.lines { line.lastID = 0 } }
+            if request.reason == .regression {
+                for line in duty.lines { line.lastID = 0 }
+                duty.newestID = 0
+            }
             let sending = SendingTime(clock)
             order(
                 .synchronize, limit: limit, after: delay, duty, copy: terms, willSend: sending.note
@@ -100,13 +103,16 @@ extension FeedLoop {
     ) -> SyncAction? {
         let arrival = Arrival(instant: .now, wallMilliseconds: WallClock.milliseconds)
         let (isStalled, isDoubted) = (duty.isStalled, duty.isMute || duty.lateness.fault != nil)
+        let newestID = duty.newestID
         let (action, began, isOld) = duty.book.state.withLock { state in
             let wasFollowing = state.book.isFollowing
-            // What came since the book began to collect shows whether the snapshot leads to it.
             let waiting = state.book.bufferedEvents
-            let isOld = mayBeOld && waiting == 0
             if !wasFollowing { state.book.resume() }
             let action = state.book.receive(snapshot, for: request, coverage: coverage, at: arrival)
+            // What came since the book began to collect shows whether the snapshot leads to it, unless a late connection has
+            // brought what another one had told before.
+            let isBehind = state.book.followedID.map { $0 < newestID } ?? false
+            let isOld = mayBeOld && (waiting == 0 || isBehind)
             if state.book.isSynchronized { state.note = nil }
             let began =
                 wasFollowing
@@ -138,7 +144,7 @@ extension FeedLoop {
         guard now - since >= duty.venue.exchange.family.snapshotLag else { return }
         let hasHeardNothing = duty.book.state.withLock { $0.book.bufferedEvents == 0 }
         invalidate(duty, .snapshotTooOld)
-        // Starting over has dropped no event then.
+        // Starting over has dropped no event then that is newer than `since`.
         if hasHeardNothing { duty.collectsSince = since }
     }
 

@@ -91,10 +91,10 @@ extension FeedLoop {
     /// waits for one of them to close a gap, or one of them is late with what another has told before.
     func spoke(_ duty: BookDuty) {
         duty.isMute = false
-        let newest = duty.lines.lazy.filter(\.isOpen).map(\.lastID).max() ?? 0
+        let newestID = duty.newestID
         let isBehind = duty.book.state.withLock { state in
             guard let id = state.book.followedID else { return false }
-            return state.book.bufferedEvents > 0 || id < newest
+            return state.book.bufferedEvents > 0 || id < newestID
         }
         if !isBehind { believe(duty) }
     }
