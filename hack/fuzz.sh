@@ -14,6 +14,8 @@ mkdir -p "$out"
 # The modules of C that Books uses.
 shims=(-I Sources/CDigits -I Sources/CPrefetch)
 export SWIFT_BACKTRACE=enable=no
+# Nobody else ends the fuzzers if this ends before them.
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 
 module() { # name, flags, files: compiles one module into the fuzzer
     local name=$1; shift
@@ -34,7 +36,10 @@ run() {
         -o "$out/fuzz-$name" "Tests/Fuzz/Entry/$name.swift" "$out/Books.o" "$out/Binance.o" "$out/FuzzChecks.o"
     mkdir -p "$found"
     local number=0
-    while read -r line; do base64 -d <<<"$line" >"$found/kept-$((number += 1))"; done <"$corpus.found"
+    while read -r line; do
+        number=$((number + 1))
+        base64 -d <<<"$line" >"$found/kept-$number"
+    done <"$corpus.found"
     local options=(-max_len=2048 -timeout=10 -rss_limit_mb=1024 -dict=Tests/Fuzz/json.dict
         -artifact_prefix="$out/$name-" -print_final_stats=1)
     local each=$((executions / jobs)) running=()
@@ -46,7 +51,7 @@ run() {
     for pid in "${running[@]}"; do wait "$pid" || failed=1; done
     for ((job = 1; job <= jobs; job++)); do
         grep -E '^stat::(number_of_executed_units|average_exec_per_sec)|^==|Fatal error|SUMMARY|DONE' "$out/$name-$job.log" \
-            | sed "s/^/$name: /"
+            | sed "s/^/$name: /" || true
     done
     if [ "${FUZZ_MERGE:-0}" = 1 ]; then
         # The fewest inputs that reach every edge of the code, one a line.

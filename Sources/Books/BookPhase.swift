@@ -34,6 +34,15 @@ package enum OutOfSyncReason: String, Error, Sendable, CaseIterable {
     case auditMismatch = "AuditMismatch"
     case feedLate = "FeedLate"
     case clockSkew = "ClockSkew"
+
+    /// Whether a copy of another worker's book will not do afterwards: ids or prices that did not fit the stream may have
+    /// come from there.
+    var needsExchange: Bool {
+        switch self {
+        case .regression, .feedBehind, .crossedBook, .auditMismatch: true
+        default: false
+        }
+    }
 }
 
 /// A snapshot that is to be fetched; its answer must carry the same `number`.

@@ -31,6 +31,12 @@ package struct BookSynchronizer: Sendable {
     var regression = RegressionWatch()
     private var adoptedAt: ContinuousClock.Instant?
     private var wasCrossed = false
+    /// When a crossed book was first seen by the clock; nil: it is not crossed.
+    private var crossedSince: ContinuousClock.Instant?
+    /// So long may a crossed book that nothing follows on be served.
+    private static let crossedLimit: Duration = .seconds(1)
+    /// Until the book is live again only the exchange's own snapshot will do, whatever else goes wrong meanwhile.
+    private var needsExchange = false
     private var acceptsEmpty = false
     private var awaitsStatus = false
     private var requestNumber = 0
@@ -107,17 +113,17 @@ package struct BookSynchronizer: Sendable {
         regression = RegressionWatch()
         adoptedAt = nil
         wasCrossed = false
+        crossedSince = nil
         awaitsStatus = false
         suspension = nil
     }
 
-    private mutating func request(needsExchange: Bool = false) -> SyncAction {
+    private mutating func request() -> SyncAction {
         requestNumber += 1
         attempt += 1
-        let exchangeOnly = needsExchange || cause == .regression
         return .fetchSnapshot(
             SnapshotRequest(
-                number: requestNumber, attempt: attempt, reason: cause, needsExchange: exchangeOnly))
+                number: requestNumber, attempt: attempt, reason: cause, needsExchange: needsExchange))
     }
 
     // MARK: Events
@@ -190,6 +196,7 @@ package struct BookSynchronizer: Sendable {
         let isCrossed = book.isCrossed
         if isCrossed, wasCrossed { return startOver(.crossedBook) }
         wasCrossed = isCrossed
+        if !isCrossed { crossedSince = nil }
         keepWithinLimit(&book)
         return nil
     }
@@ -204,6 +211,7 @@ package struct BookSynchronizer: Sendable {
         clear()
         state = .collecting
         cause = reason
+        if reason.needsExchange { needsExchange = true }
         attempt = max(attempt, restarts)
         restarts = min(restarts + 1, 16)
         return request()
@@ -251,6 +259,7 @@ package struct BookSynchronizer: Sendable {
         let attemptsBefore = attempt
         state = .live
         wasLive = true
+        needsExchange = false
         attempt = 0
         adoptedAt = arrival.instant
         regression = RegressionWatch()
@@ -261,7 +270,7 @@ package struct BookSynchronizer: Sendable {
 
     package mutating func snapshotFailed(_ asked: SnapshotRequest) -> SyncAction? {
         guard state == .collecting, asked.number == requestNumber, !awaitsStatus else { return nil }
-        return request(needsExchange: asked.needsExchange)
+        return request()
     }
 
     // MARK: Status, time, outside knowledge
@@ -286,7 +295,19 @@ package struct BookSynchronizer: Sendable {
     package mutating func tick(at now: ContinuousClock.Instant) -> SyncAction? {
         if restarts > 0, state == .live { forgetRestarts(now) }
         guard state == .live || state == .collecting else { return nil }
-        return regression.isOverdue(now) ? startOver(.regression) : giveUpGap(at: now)
+        if regression.isOverdue(now) { return startOver(.regression) }
+        return staysCrossed(now) ? startOver(.crossedBook) : giveUpGap(at: now)
+    }
+
+    /// Whether a live book has been crossed for longer than a moment: no event has come that would show it.
+    private mutating func staysCrossed(_ now: ContinuousClock.Instant) -> Bool {
+        guard state == .live, wasCrossed else {
+            crossedSince = nil
+            return false
+        }
+        let since = crossedSince ?? now
+        crossedSince = since
+        return now - since >= Self.crossedLimit
     }
 
     package mutating func invalidate(_ reason: OutOfSyncReason) -> SyncAction? {

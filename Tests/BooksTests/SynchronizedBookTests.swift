@@ -354,4 +354,33 @@ struct SynchronizedBookTests {
         _ = book.receive(event(103, 103, bid: level(1010, 1)), at: arrival())
         #expect(request(book.receive(event(104, 104), at: arrival()).action)?.reason == .crossedBook)
     }
+
+    @Test func `a crossed book that nothing follows on is borne for a moment only`() throws {
+        var book = try Self.synchronized()
+        _ = book.receive(event(101, 101, bid: level(1010, 1)), at: arrival())
+        #expect(book.tick(at: start + .seconds(1)) == nil)
+        #expect(book.tick(at: start + .seconds(1.9)) == nil)
+        _ = book.receive(event(102, 102, bid: level(1010, 0)), at: arrival(1.95))
+        #expect(book.tick(at: start + .seconds(3)) == nil)
+        _ = book.receive(event(103, 103, bid: level(1010, 1)), at: arrival(3))
+        #expect(book.tick(at: start + .seconds(4)) == nil)
+        #expect(request(book.tick(at: start + .seconds(5)))?.reason == .crossedBook)
+    }
+
+    @Test(arguments: [OutOfSyncReason.regression, .feedBehind, .crossedBook, .auditMismatch])
+    func `until the book is live again only the exchange will do, though its snapshot was too old`(
+        reason: OutOfSyncReason
+    ) throws {
+        var book = try Self.synchronized()
+        let first = try #require(request(book.invalidate(reason)))
+        #expect(first.needsExchange)
+        _ = book.receive(event(110, 111), at: arrival())
+        let second = try #require(
+            request(book.receive(snapshot(100), for: first, coverage: .limit(1000), at: arrival())))
+        #expect(second.reason == .snapshotTooOld && second.needsExchange)
+        let third = try #require(request(book.snapshotFailed(second)))
+        #expect(third.needsExchange)
+        #expect(book.receive(snapshot(110), for: third, coverage: .limit(1000), at: arrival()) == nil)
+        #expect(request(book.invalidate(.gap))?.needsExchange == false)
+    }
 }

@@ -330,7 +330,7 @@ private func event(_ id: Int, of duty: BookDuty, late: Int64) -> String {
 }
 
 /// A book of one level a side.
-private func snapshot(id: Int64, bid: String = "100.00") -> BookSnapshot {
+func snapshot(id: Int64, bid: String = "100.00") -> BookSnapshot {
     guard let price = try? FixedDecimal(bid), let other = try? FixedDecimal("101.00"),
         let quantity = try? FixedDecimal("1.5")
     else { return BookSnapshot() }

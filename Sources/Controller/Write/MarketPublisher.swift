@@ -135,7 +135,9 @@ actor MarketPublisher {
                 throw failure
             }
             let info = try ExchangeInfo(parsing: response.body)
-            (reply.serverTime, reply.limit) = (info.serverTime, info.weightPerMinute)
+            // Binance says to ignore that of USD-M futures.
+            reply.serverTime = exchange.family == .usdMargined ? nil : info.serverTime
+            reply.limit = info.weightPerMinute
             await budget.observe(exchange, reservation, reply)
             return info
         } catch {

@@ -27,6 +27,8 @@ final class Venue: Sendable {
     /// Comparisons of books with the exchange's own.
     let matches: Counter
     let mismatches: Counter
+    /// Audits that came to no comparison.
+    let unfinishedAudits: Counter
     private let metrics: MetricRegistry
 
     /// Without `peers` all snapshots come from the exchange.
@@ -46,7 +48,8 @@ final class Venue: Sendable {
         func audits(_ result: String) -> Counter {
             metrics.counter(
                 "fathom_worker_audits_total",
-                help: "Comparisons of a book with the exchange's own at the same id, by result.",
+                help:
+                    "Comparisons of a book with the exchange's own at the same id, by result; unfinished: it came to none.",
                 labels: ["exchange": exchange.name, "result": result])
         }
         clockOffsetGauge = metrics.gauge(
@@ -54,6 +57,7 @@ final class Venue: Sendable {
             labels: labels)
         matches = audits("match")
         mismatches = audits("mismatch")
+        unfinishedAudits = audits("unfinished")
         connections = metrics.counter(
             "fathom_worker_feed_connections_total", help: "Connections opened.", labels: labels)
         lag = metrics.histogram(

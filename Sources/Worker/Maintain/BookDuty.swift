@@ -1,11 +1,14 @@
 import Books
 import CPrefetch
+import K8sClient
 
 /// What a loop remembers of one of its books besides the book.
 final class BookDuty {
     let book: KeptBook
     let venue: Venue
     let streamBytes: [UInt8]
+    /// When its contract ends; nil: it has no end, or has had it.
+    var contractEnd: Timestamp?
     /// When it wants another snapshot, and how deep a one.
     var policy: DepthPolicy
     /// How the depths that are asked for stood when last looked at.
@@ -16,6 +19,8 @@ final class BookDuty {
     var freshOrders = 0
     /// When a copy last met the book.
     var lastCompared: Duration = .zero
+    /// When an audit was ordered last, whatever came of it.
+    var lastAudited: Duration = .zero
     var lastAudit: AuditRecord?
     /// Who waits for the next comparison.
     var auditWaiters: [AuditWaiter] = []
@@ -57,6 +62,7 @@ final class BookDuty {
         self.venue = venue
         policy = DepthPolicy(exchange: venue.exchange, demand: demand)
         streamBytes = Array(book.stream.utf8)
+        contractEnd = venue.exchange.contractEnd(ofMarket: book.id.market)
     }
 
     /// An order for a copy beside the book.

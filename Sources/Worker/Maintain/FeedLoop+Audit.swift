@@ -6,21 +6,23 @@ extension FeedLoop {
     /// So long may somebody wait for an audit.
     static let auditLimit: Duration = .seconds(60)
 
-    /// Orders the audit of the book whose last comparison is longest ago, one at a time for each exchange.
+    /// Orders the audit of the book whose last comparison, or try at one, is longest ago, one at a time for each exchange.
     ///
-    /// The desk sends it when nothing more urgent waits, and rations the weight of all audits.
+    /// The desk sends it when nothing more urgent waits, and rations the weight of all audits. A book that cannot be compared
+    /// goes to the end like any other, so that it does not keep the others waiting.
     func auditNext(_ now: Duration) {
         var chosen: [ObjectIdentifier: BookDuty] = [:]
         var busy: Set<ObjectIdentifier> = []
         for duty in duties.values {
             let venue = ObjectIdentifier(duty.venue)
             if duty.freshOrder?.purpose == .audit { busy.insert(venue) }
-            guard duty.freshOrder == nil, now - duty.lastCompared >= auditRest,
-                duty.lastCompared < chosen[venue]?.lastCompared ?? .seconds(Int64.max), duty.book.reach != nil
+            guard duty.freshOrder == nil, now - duty.lastLookedAt >= auditRest,
+                duty.lastLookedAt < chosen[venue]?.lastLookedAt ?? .seconds(Int64.max), duty.book.reach != nil
             else { continue }
             chosen[venue] = duty
         }
         for (venue, duty) in chosen where !busy.contains(venue) {
+            duty.lastAudited = now
             orderFresh(.audit, limit: duty.policy.targetLimit, duty)
         }
     }
@@ -62,4 +64,8 @@ extension FeedLoop {
 struct AuditWaiter: Sendable {
     var until: Duration
     var answer: @Sendable (AuditOutcome) -> Void
+}
+
+extension BookDuty {
+    fileprivate var lastLookedAt: Duration { max(lastCompared, lastAudited) }
 }

@@ -79,7 +79,7 @@ extension FeedLoop {
             let size = ReplySize(limit: fresh.limit, levels: cut.compactMap(\.self).min())
             adopt(copy.snapshot, copy.coverage, size, duty)
         case .failed(let reason, let message): endFresh(duty, "\(reason): \(message)")
-        case .unknownMarket(let message): endFresh(duty, message)
+        case .unknownMarket(let message): marketIsGone(duty, message)
         case .status: return
         }
     }
@@ -153,7 +153,11 @@ extension FeedLoop {
     func endFresh(_ duty: BookDuty, _ words: String) {
         guard let fresh = duty.freshOrder else { return }
         forgetFresh(duty)
-        if fresh.purpose != .audit { duty.policy.failed(now: clock.now) }
+        if fresh.purpose == .audit {
+            duty.venue.unfinishedAudits.add()
+        } else {
+            duty.policy.failed(now: clock.now)
+        }
         answerWaiters(duty, .unavailable(words))
     }
 

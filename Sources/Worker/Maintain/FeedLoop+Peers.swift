@@ -6,7 +6,7 @@ import Telemetry
 extension FeedLoop {
     /// What a peer's copy must be to answer `request` of a book that is not served; nil: only the exchange will do.
     func copyTerms(_ request: SnapshotRequest, _ duty: BookDuty) -> CopyTerms? {
-        guard !request.needsExchange, Self.mayCopy(after: request.reason) else { return nil }
+        guard !request.needsExchange else { return nil }
         let book = duty.book
         var terms = CopyTerms(book: book.id)
         terms.leastID = { book.state.withLock { $0.book.leastSnapshotID } }
@@ -15,21 +15,15 @@ extension FeedLoop {
     }
 
     /// What a peer's copy must be to deepen a served book: it shows as many levels as the exchange's answer would after a while.
+    ///
+    /// A book whose last comparison found a difference is compared with the exchange first: who was wrong is not known.
     func copyTerms(_ order: BookDuty.FreshOrder, _ duty: BookDuty) -> CopyTerms? {
-        guard order.purpose == .deepen else { return nil }
         let book = duty.book
+        guard order.purpose == .deepen, !book.state.withLock({ $0.isDoubtful }) else { return nil }
         var terms = CopyTerms(book: book.id, isServed: true)
         terms.leastLevels = duty.policy.leastLevels
         terms.leastID = { book.leastFreshID(order.number, order.purpose) }
         return terms
-    }
-
-    /// A book whose ids or prices did not fit its own stream may have got that from a peer.
-    private static func mayCopy(after reason: OutOfSyncReason) -> Bool {
-        switch reason {
-        case .regression, .feedBehind, .crossedBook, .auditMismatch: false
-        default: true
-        }
     }
 
     private func waits(_ book: KeptBook, for peer: String?) {

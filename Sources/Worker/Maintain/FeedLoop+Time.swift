@@ -17,7 +17,7 @@ extension FeedLoop {
         for duty in duties.values {
             if let revival = duty.nextRevival, revival <= now { revive(duty) }
             dismissWaiters(duty, now)
-            guard duty.isOpen else { continue }
+            guard !endIfExpired(duty, now), duty.isOpen else { continue }
             if let action = duty.book.state.withLock({ $0.book.tick(at: instant) }) {
                 perform(action, duty)
                 report(duty)
@@ -140,12 +140,13 @@ extension FeedLoop {
         }
         guard let id = duty.doubtedID ?? liveID(duty) else { return }
         let isEmpty = snapshot.bids.isEmpty && snapshot.asks.isEmpty
-        let isContradicted = isEmpty && !shows(snapshot, duty)
+        // An older id with other levels is no book that ours has been: the exchange's answers are stuck, or its ids have begun anew.
+        let isContradicted = (isEmpty || snapshot.lastID < id) && !shows(snapshot, duty)
         if isEmpty { showedNothing(duty, hasLevels: isContradicted, now) }
         if snapshot.lastID > id {
             duty.awaited = (snapshot, now + Self.probeGrace)
         } else if isContradicted {
-            // No event explains it, and what is served may have closed: this is no proof of anything.
+            // No event explains it, and what is served may be wrong or closed: this is no proof of anything.
             duty.didProbeFail = true
             duty.nextProbe = now + Self.probeRetry
         } else {
