@@ -6,7 +6,8 @@
 // Prints, separated by tabs: the megabytes that are gone through at random, the nanoseconds of one step from line to line, and
 // those until a group of 12 prefetches of lines of as many pages has been taken from the program's hands; once with pages of
 // 4 KiB and once with such of 2 MiB. A step waits for memory and for the translation of its address; a prefetch waits for the
-// translation alone, and the program with it.
+// translation alone, and the program with it. For x86; where /sys/kernel/mm/transparent_hugepage/enabled says `never` the second half
+// has small pages too.
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>

@@ -6,6 +6,8 @@ import os
 import signal
 import statistics
 import subprocess
+import sys
+import tempfile
 import time
 
 SLICE_SECONDS = 0.12
@@ -16,10 +18,11 @@ class Benchmark:
 
     def __init__(self, books, options):
         self.books = books
+        self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [os.path.join(os.environ["FATHOM_BIN"], "fathom-bench"), "feed", "--json", "--rate", "0",
              "--books", str(books), "--seconds", str(options.seconds), "--cores", options.cores],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+            stdout=subprocess.PIPE, stderr=self.errors, text=True, start_new_session=True)
         self.signal(signal.SIGSTOP)
 
     def signal(self, number):
@@ -40,6 +43,10 @@ class Benchmark:
 
     def figures(self):
         """Microseconds of an event, by how its TLS records are filled."""
+        if self.process.returncode:
+            self.errors.seek(0)
+            raise SystemExit(f"fathom-bench with {self.books} books ended with {self.process.returncode}:\n"
+                             + "".join(self.errors.readlines()[-5:]))
         figures = json.loads(self.process.stdout.read())
         if any(value for name, value in figures.items() if name.endswith("_resyncs")):
             raise SystemExit(f"books had to start over: {figures}")
@@ -70,6 +77,9 @@ def main():
     parser.add_argument("--many", type=int, default=2000)
     parser.add_argument("--cores", default="0,1")
     options = parser.parse_args()
+    # Else a stopped benchmark would be left behind.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
     print("take", "records", f"us_{options.few}_books", f"us_{options.many}_books", "ratio", sep="\t")
     ratios = {}
     for number in range(1, options.takes + 1):
