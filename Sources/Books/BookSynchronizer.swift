@@ -33,8 +33,8 @@ package struct BookSynchronizer: Sendable {
     private var wasCrossed = false
     /// When a crossed book was first seen by the clock; nil: it is not crossed.
     private var crossedSince: ContinuousClock.Instant?
-    /// So long may a crossed book that nothing follows on be served.
-    private static let crossedLimit: Duration = .seconds(1)
+    /// So long may a crossed book that nothing follows on be served: the slowest streams bring an event a second.
+    private static let crossedLimit: Duration = .seconds(3)
     /// Until the book is live again only the exchange's own snapshot will do, whatever else goes wrong meanwhile.
     private var needsExchange = false
     private var acceptsEmpty = false
@@ -103,6 +103,7 @@ package struct BookSynchronizer: Sendable {
         if state == .live { counts.resyncs += 1 }
         state = .offline
         cause = reason
+        if reason.needsExchange { needsExchange = true }
     }
 
     private mutating func clear() {
@@ -259,13 +260,14 @@ package struct BookSynchronizer: Sendable {
         let attemptsBefore = attempt
         state = .live
         wasLive = true
-        needsExchange = false
         attempt = 0
         adoptedAt = arrival.instant
         regression = RegressionWatch()
         wasCrossed = false
         if let action = inspect(&book) { return action }
-        return applyWaiting(at: arrival.instant, into: &book, attemptsBefore: attemptsBefore)
+        let action = applyWaiting(at: arrival.instant, into: &book, attemptsBefore: attemptsBefore)
+        if action == nil { needsExchange = false }
+        return action
     }
 
     package mutating func snapshotFailed(_ asked: SnapshotRequest) -> SyncAction? {
@@ -299,9 +301,11 @@ package struct BookSynchronizer: Sendable {
         return staysCrossed(now) ? startOver(.crossedBook) : giveUpGap(at: now)
     }
 
-    /// Whether a live book has been crossed for longer than a moment: no event has come that would show it.
+    /// Whether events have left a book crossed for longer than a moment, and none has come that would show it.
+    ///
+    /// One that the exchange's own snapshot shows so is served as the exchange shows it.
     private mutating func staysCrossed(_ now: ContinuousClock.Instant) -> Bool {
-        guard state == .live, wasCrossed else {
+        guard state == .live, wasCrossed, position.hasApplied else {
             crossedSince = nil
             return false
         }

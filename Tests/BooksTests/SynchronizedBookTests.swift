@@ -359,12 +359,27 @@ struct SynchronizedBookTests {
         var book = try Self.synchronized()
         _ = book.receive(event(101, 101, bid: level(1010, 1)), at: arrival())
         #expect(book.tick(at: start + .seconds(1)) == nil)
-        #expect(book.tick(at: start + .seconds(1.9)) == nil)
-        _ = book.receive(event(102, 102, bid: level(1010, 0)), at: arrival(1.95))
-        #expect(book.tick(at: start + .seconds(3)) == nil)
-        _ = book.receive(event(103, 103, bid: level(1010, 1)), at: arrival(3))
-        #expect(book.tick(at: start + .seconds(4)) == nil)
-        #expect(request(book.tick(at: start + .seconds(5)))?.reason == .crossedBook)
+        #expect(book.tick(at: start + .seconds(3.9)) == nil)
+        _ = book.receive(event(102, 102, bid: level(1010, 0)), at: arrival(3.95))
+        _ = book.receive(event(103, 103, bid: level(1010, 1)), at: arrival(4))
+        #expect(book.tick(at: start + .seconds(5)) == nil)
+        #expect(request(book.tick(at: start + .seconds(8)))?.reason == .crossedBook)
+    }
+
+    @Test func `a book that the exchange itself shows crossed is served as it is shown`() throws {
+        var book = SynchronizedBook(rule: .contiguous)
+        let asked = try #require(request(book.streamOpened(at: start)))
+        let crossed = BookSnapshot(lastID: 100, bids: [level(1010, 5)], asks: [level(1010, 5)])
+        #expect(book.receive(crossed, for: asked, coverage: .limit(100), at: arrival()) == nil)
+        #expect(book.tick(at: start + .seconds(1)) == nil)
+        #expect(book.tick(at: start + .seconds(60)) == nil)
+    }
+
+    @Test func `a stream that was behind leaves a book for which only the exchange will do`() throws {
+        var book = try Self.synchronized()
+        book.streamClosed(.feedBehind)
+        let asked = try #require(request(book.streamOpened(at: start)))
+        #expect(asked.reason == .feedBehind && asked.needsExchange)
     }
 
     @Test(arguments: [OutOfSyncReason.regression, .feedBehind, .crossedBook, .auditMismatch])

@@ -78,6 +78,7 @@ struct BookLinesTests {
 /// A loop with one book and its open connections; nothing leaves the test.
 func withLines(
     _ laneCount: Int, exchange name: String = "binance.com",
+    weight: RequestWeight = RequestWeight(limitPerMinute: 6000),
     _ body: @escaping @Sendable (isolated FeedLoop, BookDuty) -> Void
 ) async throws {
     let clock = WorkerClock()
@@ -87,7 +88,7 @@ func withLines(
         return
     }
     let desk = SnapshotDesk(
-        exchange: exchange, http: try HTTPClient(), weight: Guarded(RequestWeight(limitPerMinute: 6000)),
+        exchange: exchange, http: try HTTPClient(), weight: Guarded(weight),
         clock: clock, metrics: metrics)
     let venue = Venue(exchange: exchange, desk: desk, metrics: metrics)
     let loop = FeedLoop(

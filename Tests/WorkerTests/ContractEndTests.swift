@@ -1,7 +1,6 @@
 import Binance
 import DepthCacheAPI
 import K8sClient
-import Synchronization
 import Telemetry
 import Testing
 
@@ -24,19 +23,37 @@ struct ContractEndTests {
         #expect(exchange.contractEnd(ofMarket: market)?.description == end)
     }
 
-    @Test(arguments: [(60, "Synchronized"), (-1, "MarketNotTrading")])
+    @Test(arguments: [
+        (true, 60, "Synchronized"), (true, -1, "MarketNotTrading"), (false, -1, "Synchronized"),
+    ])
     func `a book is served until its contract ends, by the exchange's clock`(
-        seconds: Int64, reason: String
+        isClockKnown: Bool, seconds: Int64, reason: String
     ) async throws {
-        try await withLines(1, exchange: "binance.com-futures") { loop, duty in
+        let (ours, ahead) = (WallClock.milliseconds, Int64(3_600_000))
+        var weight = RequestWeight(limitPerMinute: 6000)
+        if isClockKnown { weight.observe(told: ours + ahead, sent: ours, received: ours) }
+        try await withLines(1, exchange: "binance.com-futures", weight: weight) { loop, duty in
             loop.acknowledge(duty.lines[0].feed, now: .zero)
             duty.load(id: 100)
-            let ahead: Int64 = 3_600_000
-            duty.venue.clockOffset.store(ahead, ordering: .relaxed)
-            duty.contractEnd = Timestamp(
-                secondsSinceEpoch: (WallClock.milliseconds + ahead) / 1000 + seconds)
+            duty.contractEnd = Timestamp(secondsSinceEpoch: (ours + ahead) / 1000 + seconds)
             loop.tickBooks(now: loop.clock.now)
             #expect(duty.book.report.reason.rawValue == reason)
+            // The exchange may go on listing it.
+            loop.statusAnswered(.status(isTrading: true), duty)
+            loop.tickBooks(now: loop.clock.now + .seconds(3600))
+            #expect(duty.hasEnded == (reason == "MarketNotTrading"))
+            #expect(!duty.hasEnded || duty.book.report.reason == .marketNotTrading)
+        }
+    }
+
+    @Test func `a contract's name tells its book when it ends`() async throws {
+        try await withLines(1, exchange: "binance.com-vanilla-options") { loop, duty in
+            let id = BookID(
+                venue: duty.book.id.venue, market: "BTC-261225-100000-C", intervalMilliseconds: 100)
+            let book = KeptBook(id: id, stream: "btc-261225-100000-c@depth@100ms", family: .options)
+            loop.keep(book, demand: BookDemand(depth: 50), venue: duty.venue)
+            #expect(loop.duties[id]?.contractEnd?.description == "2026-12-25T08:00:00Z")
+            #expect(duty.contractEnd == nil)
         }
     }
 }

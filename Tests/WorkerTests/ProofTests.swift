@@ -30,14 +30,20 @@ struct ProofTests {
         }
     }
 
-    @Test func `a market that a deeper snapshot finds unknown is served no longer`() async throws {
+    @Test(arguments: [
+        (31, "UnknownMarket, 1 trusted, 1 restarts"), (29, "Synchronized, 1 trusted, 0 restarts"),
+    ])
+    func `a silent market that a deeper snapshot finds unknown is served no longer`(
+        seconds: Int, wanted: String
+    ) async throws {
         try await withLines(1) { loop, duty in
             let feed = duty.lines[0].feed
             loop.acknowledge(feed, now: .zero)
             duty.load(id: 100)
+            duty.lastSpoke = loop.clock.now - .seconds(seconds)
             loop.orderFresh(.refresh, limit: 1000, duty)
             feed.venue.desk.answer(.refresh, .unknownMarket("no such market"))
-            expectBook(duty, "UnknownMarket, 1 trusted, 1 restarts")
+            expectBook(duty, wanted)
         }
     }
 

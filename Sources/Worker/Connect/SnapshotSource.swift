@@ -14,10 +14,16 @@ final class SnapshotSource: Sendable {
     private struct State {
         var lastToken: UInt64 = 0
         /// Orders that ask peers; a newer one of the same book and purpose ends an older one.
-        var atPeers: [Key: (token: UInt64, notBefore: Duration)] = [:]
+        var atPeers: [Key: (token: UInt64, notBefore: Duration, book: ObjectIdentifier?)] = [:]
         var atExchange: [BookID: [Purpose: UInt64]] = [:]
         /// Books for which the exchange's last answer was none.
         var failing: Set<BookID> = []
+
+        /// An order of the same book and purpose that asks peers would come back later and take this one's place.
+        mutating func giveUp(like order: SnapshotOrder) {
+            guard let book = order.book else { return }
+            atPeers = atPeers.filter { $0.value.book != book || $0.key.purpose != order.purpose }
+        }
 
         mutating func ended(_ key: Key, _ token: UInt64) {
             guard atExchange[key.book]?[key.purpose] == token else { return }
@@ -37,13 +43,16 @@ final class SnapshotSource: Sendable {
 
     /// Takes an order; without terms for a copy it goes to the exchange.
     func submit(_ order: SnapshotOrder) {
-        guard let peers, let terms = order.copy else { return askExchange(order) }
+        guard let peers, let terms = order.copy else {
+            state.withLock { $0.giveUp(like: order) }
+            return askExchange(order)
+        }
         let key = Key(book: terms.book, purpose: order.purpose)
         let (token, notBefore) = state.withLock { state in
             state.lastToken += 1
             // A book that starts over again and again is served at last.
             let notBefore = min(order.notBefore, state.atPeers[key]?.notBefore ?? order.notBefore)
-            state.atPeers[key] = (state.lastToken, notBefore)
+            state.atPeers[key] = (state.lastToken, notBefore, order.book)
             return (state.lastToken, notBefore)
         }
         Task {

@@ -7,8 +7,10 @@ final class BookDuty {
     let book: KeptBook
     let venue: Venue
     let streamBytes: [UInt8]
-    /// When its contract ends; nil: it has no end, or has had it.
+    /// When its contract ends; nil: never.
     var contractEnd: Timestamp?
+    /// Its contract has ended, and the book has failed for good.
+    var hasEnded = false
     /// When it wants another snapshot, and how deep a one.
     var policy: DepthPolicy
     /// How the depths that are asked for stood when last looked at.

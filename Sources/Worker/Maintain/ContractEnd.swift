@@ -2,7 +2,6 @@ import Binance
 import Books
 import DepthCacheAPI
 import K8sClient
-import Synchronization
 import Telemetry
 
 extension Exchange {
@@ -18,21 +17,19 @@ extension Exchange {
 }
 
 extension FeedLoop {
-    /// The exchange may list a contract for a while after its end.
-    private static let revivalAfterEnd: Duration = .seconds(600)
-
     /// Fails a book whose contract has ended, by the exchange's clock; says whether it has.
     ///
     /// Its stream only falls silent, and with thousands of quiet contracts the probe that would find out has to wait its turn.
-    func endIfExpired(_ duty: BookDuty, _ now: Duration) -> Bool {
-        guard let end = duty.contractEnd,
-            WallClock.milliseconds + duty.venue.clockOffset.load(ordering: .relaxed)
-                >= end.secondsSinceEpoch * 1000
+    func endIfExpired(_ duty: BookDuty) -> Bool {
+        guard !duty.hasEnded, let end = duty.contractEnd else { return duty.hasEnded }
+        let exchangeClock = duty.venue.desk.exchangeClock
+        guard exchangeClock.isKnown,
+            WallClock.milliseconds + exchangeClock.offsetMilliseconds >= end.secondsSinceEpoch * 1000
         else { return false }
-        duty.contractEnd = nil
+        duty.hasEnded = true
+        duty.nextRevival = nil
         endFresh(duty, "the contract has ended")
         forgetDoubt(duty)
-        duty.nextRevival = now + Self.revivalAfterEnd
         duty.book.state.withLock { state in
             state.book.fail(.marketNotTrading)
             state.note = KeptBook.Note(reason: .marketNotTrading, message: "the contract ended at \(end)")

@@ -79,7 +79,12 @@ extension FeedLoop {
             let size = ReplySize(limit: fresh.limit, levels: cut.compactMap(\.self).min())
             adopt(copy.snapshot, copy.coverage, size, duty)
         case .failed(let reason, let message): endFresh(duty, "\(reason): \(message)")
-        case .unknownMarket(let message): marketIsGone(duty, message)
+        case .unknownMarket(let message):
+            // One answer does not end a book whose stream speaks.
+            guard clock.now - duty.lastSpoke >= Self.silenceBeforeProbe else {
+                return endFresh(duty, message)
+            }
+            marketIsGone(duty, message)
         case .status: return
         }
     }

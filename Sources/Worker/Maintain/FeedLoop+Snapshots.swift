@@ -149,6 +149,8 @@ extension FeedLoop {
     }
 
     func statusAnswered(_ outcome: SnapshotOutcome, _ duty: BookDuty) {
+        // The exchange may list a contract for a while after its end.
+        guard !duty.hasEnded else { return }
         var isTrading = false
         switch outcome {
         case .status(let trades): isTrading = trades

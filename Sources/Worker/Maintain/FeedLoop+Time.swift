@@ -15,9 +15,10 @@ extension FeedLoop {
         let instant = clock.instant(now)
         var silent: [BookDuty] = []
         for duty in duties.values {
-            if let revival = duty.nextRevival, revival <= now { revive(duty) }
             dismissWaiters(duty, now)
-            guard !endIfExpired(duty, now), duty.isOpen else { continue }
+            if endIfExpired(duty) { continue }
+            if let revival = duty.nextRevival, revival <= now { revive(duty) }
+            guard duty.isOpen else { continue }
             if let action = duty.book.state.withLock({ $0.book.tick(at: instant) }) {
                 perform(action, duty)
                 report(duty)
@@ -146,7 +147,9 @@ extension FeedLoop {
         if snapshot.lastID > id {
             duty.awaited = (snapshot, now + Self.probeGrace)
         } else if isContradicted {
-            // No event explains it, and what is served may be wrong or closed: this is no proof of anything.
+            // No event explains it, and what is served may be wrong or closed: this is no proof of anything. The first of them
+            // says so now, however long the probe has waited for its turn.
+            if !duty.didProbeFail { duty.unprovenSince = now }
             duty.didProbeFail = true
             duty.nextProbe = now + Self.probeRetry
         } else {

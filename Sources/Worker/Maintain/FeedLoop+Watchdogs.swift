@@ -91,7 +91,7 @@ extension FeedLoop {
     /// waits for one of them to close a gap, or one of them is late with what another has told before.
     func spoke(_ duty: BookDuty) {
         duty.isMute = false
-        let newestID = duty.newestID
+        let newestID = duty.mayBeOld ? duty.newestID : 0
         let isBehind = duty.book.state.withLock { state in
             guard let id = state.book.followedID else { return false }
             return state.book.bufferedEvents > 0 || id < newestID
