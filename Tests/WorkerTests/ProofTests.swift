@@ -7,17 +7,25 @@ import Testing
 
 /// What counts as a proof that a book is right, and what becomes of one that has none.
 struct ProofTests {
+    /// A book at 100 whose only stream is acknowledged.
+    private func withBook(
+        _ body: @escaping @Sendable (isolated FeedLoop, BookDuty, SnapshotDesk) -> Void
+    ) async throws {
+        try await withLines(1) { loop, duty in
+            loop.acknowledge(duty.lines[0].feed, now: .zero)
+            duty.load(id: 100)
+            body(loop, duty, duty.venue.desk)
+        }
+    }
+
     @Test(arguments: [("99.00", true), ("100.00", false)])
     func `an older id with other levels is no proof of anything`(
         bid: String, isWithdrawn: Bool
     ) async throws {
-        try await withLines(1) { loop, duty in
-            let feed = duty.lines[0].feed
-            loop.acknowledge(feed, now: .zero)
-            duty.load(id: 100)
+        try await withBook { loop, duty, desk in
             duty.lastEvent = loop.clock.now - .seconds(31)
             loop.tickBooks(now: loop.clock.now)
-            feed.venue.desk.answer(.probe, .snapshot(snapshot(id: 50, bid: bid), limit: 5))
+            desk.answer(.probe, .snapshot(snapshot(id: 50, bid: bid), limit: 5))
             expectBook(duty, "Synchronized, 1 trusted, 0 restarts")
             if duty.unprovenSince != nil { duty.unprovenSince = loop.clock.now - .seconds(61) }
             loop.tickBooks(now: loop.clock.now)
@@ -25,7 +33,7 @@ struct ProofTests {
             guard isWithdrawn else { return }
             duty.nextProbe = .zero
             loop.tickBooks(now: loop.clock.now)
-            feed.venue.desk.answer(.probe, .snapshot(snapshot(id: 100), limit: 5))
+            desk.answer(.probe, .snapshot(snapshot(id: 100), limit: 5))
             expectBook(duty, "Synchronized, 1 trusted, 0 restarts")
         }
     }
@@ -36,13 +44,10 @@ struct ProofTests {
     func `a silent market that a deeper snapshot finds unknown is served no longer`(
         seconds: Int, wanted: String
     ) async throws {
-        try await withLines(1) { loop, duty in
-            let feed = duty.lines[0].feed
-            loop.acknowledge(feed, now: .zero)
-            duty.load(id: 100)
+        try await withBook { loop, duty, desk in
             duty.lastSpoke = loop.clock.now - .seconds(seconds)
             loop.orderFresh(.refresh, limit: 1000, duty)
-            feed.venue.desk.answer(.refresh, .unknownMarket("no such market"))
+            desk.answer(.refresh, .unknownMarket("no such market"))
             expectBook(duty, wanted)
         }
     }
