@@ -73,6 +73,21 @@ struct ExchangeTableTests {
         #expect(directory[name: "binance.us"]?.weightLimit(told: 7000) == 7000)
     }
 
+    @Test(arguments: [
+        ("binance.com", ["btcusdt"], "https://api.binance.com/api/v3/exchangeInfo?symbol=BTCUSDT"),
+        (
+            "binance.us", ["BTCUSDT", "币安USDT"],
+            "https://api.binance.us/api/v3/exchangeInfo?symbols=%5B%22BTCUSDT%22%2C%22%E5%B8%81%E5%AE%89USDT%22%5D"
+        ), ("binance.com", [], "https://api.binance.com/api/v3/exchangeInfo"),
+        ("binance.com-futures", ["BTCUSDT"], "https://fapi.binance.com/fapi/v1/exchangeInfo"),
+    ])
+    func `markets are asked for by name where the exchange can list some alone`(
+        exchange: String, markets: [String], url: String
+    ) throws {
+        let exchange = try #require(try ExchangeDirectory(overridesYAML: [])[name: exchange])
+        #expect(exchange.exchangeInfoRequest(markets: markets).url == url)
+    }
+
     @Test func `Binance TR lists its markets elsewhere, unless its books are sent elsewhere too`() throws {
         func list(_ yaml: String) throws -> String? {
             try ExchangeDirectory(overridesYAML: Array(yaml.utf8))[name: "trbinance.com"]?

@@ -43,6 +43,8 @@ class Client(unittest.TestCase):
             made = cls.client.create_depthcache(exchange=EXCHANGE, market=market, desired_quantity=2)
             assert made == {"event": "CREATE_DEPTHCACHE", "result": "OK"}, made
             cls.wait_until_served(market)
+        eventually("all pods run", lambda: {pod["STATUS"] for pod in cls.client.get_cluster_info()["db"]["pods"].values()} == {
+            "running"}, 60)
         # Without the list of markets anything could be created.
         eventually("the markets are published", lambda: "fathom-markets-binance-com" in cls.fathom.kubectl(
             "get", "configmaps", "-o", "name"), 30)

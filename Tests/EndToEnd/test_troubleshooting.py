@@ -69,7 +69,7 @@ class Row(unittest.TestCase):
 class Objects(Row):
     @classmethod
     def setUpClass(cls):
-        cls.cluster = cls.enterClassContext(Cluster(workers=2, simulator=["--symbols", 5]))
+        cls.cluster = cls.enterClassContext(Cluster(workers=2, simulator=["--symbols", 6]))
         cls.cluster.apply(manifest("BTCUSDT"))
         eventually("a first book", lambda: cls.cluster.ready_replicas("e2e-btcusdt") == 1)
 
@@ -119,12 +119,16 @@ class Objects(Row):
         self.assertEqual(self.ready(name)["status"], "False")
 
     def test_market_stops_trading(self):
-        name = self.applied(manifest("XRPUSDT"))
-        eventually("in sync", lambda: self.cluster.ready_replicas(name) == 1)
-        self.cluster.fault("XRPUSDT", "halt")
-        self.see(lambda: self.described(name) + json.dumps(self.cluster.levels("asks", "XRPUSDT"), default=str), 150)
-        self.cluster.fault("XRPUSDT", "resume")
-        eventually("the book is back", lambda: self.cluster.levels("asks", "XRPUSDT")["result"] == "OK", 400)
+        # One falls silent; the other one's book goes on changing.
+        names = {market: self.applied(manifest(market)) for market in ("XRPUSDT", "SIM0006USDT")}
+        for market, fault in zip(names, ("halt", "cancel-only")):
+            eventually("in sync", lambda: self.cluster.ready_replicas(names[market]) == 1)
+            self.cluster.fault(market, fault)
+        for market, name in names.items():
+            self.see(lambda: self.described(name) + json.dumps(self.cluster.levels("asks", market), default=str), 150)
+            self.cluster.fault(market, "resume")
+        for market in names:
+            eventually("the book is back", lambda: self.cluster.levels("asks", market)["result"] == "OK", 400)
 
     def test_market_twice(self):
         name = self.applied(manifest("BTCUSDT", name="twice"))

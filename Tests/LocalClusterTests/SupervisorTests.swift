@@ -103,6 +103,24 @@ import Transport
         #expect(facts.st_mode & 0o777 == 0o700)
     }
 
+    @Test func `one look that shows nothing does not make a program count as not ready, three do`() {
+        let child = KeptChild(name: "x", component: nil, program: "", port: 0, readyURL: nil) { _ in [] }
+        func looks(_ answers: [String?]) -> [Bool] {
+            answers.map { answer in
+                child.looked(answer)
+                return child.condition.isReady
+            }
+        }
+        #expect(looks(["503", nil]) == [false, true])
+        #expect(
+            looks(["late", "late", nil, "late", "late", "late", "late"]) == [
+                true, true, true, true, true, false, false,
+            ])
+        #expect(looks([nil, "late"]) == [true, true])
+        child.noteExit(code: 1, isWanted: false)
+        #expect(looks(["late", nil, "late", "late"]) == [false, true, true, true])
+    }
+
     @Test func `restarts come at once, then ever more slowly`() {
         let child = KeptChild(name: "x", component: nil, program: "", port: 0, readyURL: nil) { _ in [] }
         #expect(child.backoff < .milliseconds(200))

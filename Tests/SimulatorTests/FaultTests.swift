@@ -1,3 +1,4 @@
+import Binance
 import Testing
 
 @testable import exchange_simulator
@@ -113,6 +114,30 @@ struct FaultTests {
         let request = try FaultRequest.parse(QueryString("exchange=binance.com&fault=resume&symbol=BTCUSDT"))
         _ = try seen.bench.engine.inject(request, connections: [], at: seen.bench.now)
         #expect(!(try seen.bench.snapshot("BTCUSDT").bids.isEmpty))
+    }
+
+    @Test(arguments: [
+        ("binance.com", "CANCEL_ONLY"), ("binance.com-futures", "SETTLING"),
+        ("binance.com-coin_futures", "SETTLING"), ("binance.com-vanilla-options", "CLOSE"),
+    ])
+    func `a market that takes no orders goes on changing, and its status says so`(
+        exchange: String, word: String
+    ) throws {
+        let seen = try afflict("fault=cancel-only", exchange)
+        func status() throws -> String? {
+            try ExchangeInfo(parsing: seen.bench.get("exchangeInfo", "").body).market(seen.bench.symbol)?
+                .status
+        }
+        #expect(try status() == word)
+        let before = try seen.bench.snapshot(seen.bench.symbol)
+        #expect(!before.bids.isEmpty)
+        var bench = seen.bench
+        bench.run(milliseconds: 1000)
+        #expect(try bench.snapshot(bench.symbol).lastUpdateId > before.lastUpdateId)
+        let request = try FaultRequest.parse(
+            QueryString("exchange=\(exchange)&fault=resume&symbol=\(bench.symbol)"))
+        _ = try bench.engine.inject(request, connections: [], at: bench.now)
+        #expect(try status() == "TRADING")
     }
 
     @Test func `a shutdown notice is wrapped as the connection is`() throws {

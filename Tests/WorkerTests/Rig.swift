@@ -34,7 +34,8 @@ final class Rig: Sendable {
     /// Starts the simulator from the folder in which the tests were built.
     init(
         _ arguments: String..., linger: Duration = .seconds(10), lines: LineSettings = LineSettings(),
-        auditRest: Duration = .seconds(60), evidence: String? = nil, announce: ReplicaKeeper.Announce? = nil
+        statusPace: StatusPace = StatusPace(), auditRest: Duration = .seconds(60), evidence: String? = nil,
+        announce: ReplicaKeeper.Announce? = nil
     ) async throws {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
@@ -71,7 +72,7 @@ final class Rig: Sendable {
         let store = evidence.map { EvidenceStore(directory: $0) }
         loop = FeedLoop(
             loop: try EventLoop(name: "feed"), clock: clock, board: board, settings: lines,
-            auditRest: auditRest, evidence: store)
+            statusPace: statusPace, auditRest: auditRest, evidence: store)
         writer = Task { await store?.run() }
         let keeper = ReplicaKeeper(
             incarnation: "this", exchanges: exchanges, venues: ["binance.com": venue], loops: [loop],

@@ -109,20 +109,15 @@ struct SilentStreamTests {
             desk.answer(.status, .status(isTrading: true))
             desk.answer(.synchronize, .snapshot(nothing, limit: 100))
             expect(duty, "open, Synchronized")
-            let nextStatus = loop.clock.now + .seconds(100)
-            duty.nextStatus = nextStatus
+            let asked = loop.clock.now - .seconds(200)
+            duty.marketReading.at = asked
             duty.lastEvent = loop.clock.now - .seconds(31)
             loop.tickBooks(now: loop.clock.now)
             #expect(duty.isProbing)
             desk.answer(.probe, .snapshot(nothing, limit: 5))
-            #expect(!duty.isProbing && duty.nextStatus == nextStatus)
+            #expect(!duty.isProbing && duty.marketReading.at == asked)
             loop.tickBooks(now: loop.clock.now)
             #expect(!duty.isProbing)
-            duty.nextStatus = .zero
-            duty.lastEvent = loop.clock.now - .seconds(31)
-            loop.tickBooks(now: loop.clock.now)
-            desk.answer(.probe, .snapshot(nothing, limit: 5))
-            #expect(duty.nextStatus > loop.clock.now)
             expect(duty, "open, Synchronized")
         }
     }
@@ -147,14 +142,16 @@ struct SilentStreamTests {
         try await withDuty { loop, feed, duty in
             loop.acknowledge(feed, now: .zero)
             duty.load(id: 100)
-            for (waited, isAsked) in [(50, false), (70, true)] {
-                let nextStatus = loop.clock.now + .seconds(300 - waited)
-                (duty.nextStatus, duty.nextProbe) = (nextStatus, .zero)
-                duty.lastEvent = loop.clock.now - .seconds(31)
-                loop.tickBooks(now: loop.clock.now)
-                feed.venue.desk.answer(.probe, .snapshot(BookSnapshot(lastID: 100), limit: 5))
-                #expect((duty.nextStatus != nextStatus) == isAsked)
-            }
+            let desk = feed.venue.desk
+            duty.marketReading.at = loop.clock.now
+            (duty.collectsSince, duty.lastSpoke) = (loop.clock.now, loop.clock.now)
+            duty.lastEvent = loop.clock.now - .seconds(31)
+            loop.tickBooks(now: loop.clock.now)
+            desk.answer(.probe, .snapshot(BookSnapshot(lastID: 100), limit: 5))
+            loop.tickBooks(now: loop.clock.now + .seconds(59))
+            #expect(!desk.waiting.contains { $0.purpose == .check })
+            loop.tickBooks(now: loop.clock.now + .seconds(61))
+            #expect(desk.waiting.contains { $0.purpose == .check })
         }
     }
 
@@ -209,15 +206,14 @@ struct SilentStreamTests {
         try await withDuty { loop, feed, duty in
             loop.acknowledge(feed, now: .zero)
             duty.load(id: 100)
-            duty.lastSpoke = loop.clock.now - .seconds(61)
+            (duty.collectsSince, duty.lastSpoke) = (.zero - .seconds(100), loop.clock.now - .seconds(61))
             loop.tickBooks(now: loop.clock.now)
-            let order = feed.venue.desk.waiting.last { $0.purpose == .check }
-            order?.completion(.status(isTrading: true))
+            feed.venue.desk.answer(.check, .statuses(["BTCUSDT": .init(word: "TRADING", isTrading: true)]))
             expect(duty, "open, Synchronized")
-            duty.nextStatus = .zero
-            loop.tickBooks(now: loop.clock.now)
-            feed.venue.desk.waiting.last { $0.purpose == .check }?.completion(.status(isTrading: false))
+            loop.tickBooks(now: loop.clock.now + .seconds(301))
+            feed.venue.desk.answer(.check, .statuses(["BTCUSDT": .init(word: "BREAK", isTrading: false)]))
             expect(duty, "open, MarketNotTrading")
+            #expect(duty.book.report.message == "the exchange lists BTCUSDT as not trading (BREAK)")
             duty.nextRevival = .zero
             loop.tickBooks(now: loop.clock.now)
             feed.venue.desk.waiting.last { $0.purpose == .status }?.completion(.status(isTrading: true))

@@ -15,15 +15,25 @@ extension Exchange {
             weight: snapshotWeight(limit: limit))
     }
 
-    /// Asks for all markets, or on spot-like venues for one; on Binance TR always for the list of its own API.
-    package func exchangeInfoRequest(market: String? = nil) -> RESTRequest {
+    /// Whether `exchangeInfo` can be asked for some markets alone.
+    package var listsMarketsByName: Bool { marketListBaseURL == nil && apiPath == "/api/v3" }
+
+    /// Asks for the markets of those names, where that can be done and some are given, else for all; on Binance TR for the
+    /// list of its own API.
+    ///
+    /// The exchange answers with `-1121` if it does not know one of the names.
+    package func exchangeInfoRequest(markets: [String] = []) -> RESTRequest {
         if let marketListBaseURL {
             return RESTRequest(
                 url: "\(marketListBaseURL)/open/v1/common/symbols", weight: exchangeInfoWeight)
         }
         var url = "\(restBaseURL)\(apiPath)/exchangeInfo"
-        if let market, apiPath == "/api/v3" {
-            url += "?symbol=\(Self.percentEncoded(Self.canonicalMarket(market)))"
+        let names = listsMarketsByName ? markets.map(Self.canonicalMarket) : []
+        if names.count == 1 {
+            url += "?symbol=\(Self.percentEncoded(names[0]))"
+        } else if !names.isEmpty {
+            let list = names.map { "\"\($0)\"" }.joined(separator: ",")
+            url += "?symbols=\(Self.percentEncoded("[\(list)]"))"
         }
         return RESTRequest(url: url, weight: exchangeInfoWeight)
     }

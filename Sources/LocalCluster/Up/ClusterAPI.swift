@@ -36,10 +36,17 @@ struct ClusterAPI: Sendable {
         return String(decoding: response.body, as: UTF8.self)
     }
 
-    /// Whether a health endpoint of a child says yes.
-    func isReady(url: String) async -> Bool {
+    /// Why a health endpoint of a child does not say that it is ready; nil: it does.
+    func unreadiness(url: String) async -> String? {
         var request = HTTPClientRequest(method: "GET", url: url)
         request.timeout = .seconds(2)
-        return (try? await client.send(request))?.status == 200
+        do {
+            let response = try await client.send(request)
+            guard response.status != 200 else { return nil }
+            let lines = String(decoding: response.body.prefix(500), as: UTF8.self).split(separator: "\n")
+            return "\(response.status): " + lines.joined(separator: "; ")
+        } catch {
+            return "\(error)"
+        }
     }
 }

@@ -9,6 +9,8 @@ final class KeptChild: Sendable {
         /// What the pod's status said last; nil if it has to be written again.
         var written: PodRecord.Condition?
         var failures = 0
+        /// How many times in a row it has said, or not been able to say, that it is not ready.
+        var misses = 0
         /// Whether it is to end and not to be started again.
         var isLeaving = false
     }
@@ -48,11 +50,19 @@ final class KeptChild: Sendable {
     }
     var podPath: String { "/api/v1/namespaces/default/pods/\(name)" }
 
-    func setReady(_ isReady: Bool) {
+    /// So many answers in a row make it count as not ready, as a kubelet has it: one may be late on a busy machine.
+    static let missesBeforeUnready = 3
+
+    /// Takes what a look at its readiness has shown; nil: it is ready. Says whether that changed how it counts.
+    @discardableResult func looked(_ unreadiness: String?) -> Bool {
         state.withLock { state in
-            guard state.pod.isReady != isReady else { return }
+            state.misses = unreadiness == nil ? 0 : state.misses + 1
+            let isReady =
+                unreadiness == nil || state.pod.isReady && state.misses < Self.missesBeforeUnready
+            guard state.pod.isReady != isReady else { return false }
             state.pod.isReady = isReady
             state.pod.readyChangedAt = Clock.now()
+            return true
         }
     }
 
@@ -75,6 +85,7 @@ final class KeptChild: Sendable {
             state.pod.isRunning = false
             if state.pod.isReady { state.pod.readyChangedAt = now }
             state.pod.isReady = false
+            state.misses = 0
             guard !isWanted else { return }
             state.pod.restarts += 1
             state.pod.lastExitCode = code

@@ -99,10 +99,10 @@ final class Supervisor: Sendable {
     private func attend(_ child: KeptChild, _ process: ChildProcess) async {
         var round = 0
         while process.exitCode == nil {
-            if let url = child.readyURL {
-                child.setReady(await api.isReady(url: url))
-            } else {
-                child.setReady(true)
+            let unreadiness =
+                if let url = child.readyURL { await api.unreadiness(url: url) } else { nil as String? }
+            if child.looked(unreadiness), let unreadiness, mayGoOn {
+                log.info("Counts as not ready", ["pod": child.name, "reason": unreadiness])
             }
             if round % 10 == 5, mayGoOn, await isPodGone(child) {
                 log.info("The pod was deleted, replacing it", ["pod": child.name])

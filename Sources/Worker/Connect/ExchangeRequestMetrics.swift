@@ -47,7 +47,7 @@ extension SnapshotOrder.Purpose {
 extension SnapshotOutcome {
     fileprivate var label: String {
         switch self {
-        case .snapshot, .copy, .status: "ok"
+        case .snapshot, .copy, .status, .statuses: "ok"
         case .unknownMarket: "unknown_market"
         case .failed(.rateLimited, _): "rate_limited"
         case .failed(.banned, _): "banned"

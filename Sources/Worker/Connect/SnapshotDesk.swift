@@ -13,7 +13,7 @@ struct SnapshotOrder: Sendable {
         case status
         /// Whether a silent stream is dead.
         case probe
-        /// Whether the market of a served book that has been silent for long still trades.
+        /// Which of many markets trade, for all books of a loop at once.
         case check
         /// A served book that shows fewer levels than its depth.
         case deepen
@@ -47,6 +47,8 @@ struct SnapshotOrder: Sendable {
     /// The book that asks; kept alive by `completion`.
     var book: ObjectIdentifier?
     var market: String
+    /// The markets that a `check` names; empty: it asks for all.
+    var names: [String] = []
     var limit = 0
     var notBefore: Duration
     /// What a peer's copy must be to do as well; nil: only the exchange's answer will do.
@@ -64,6 +66,8 @@ enum SnapshotOutcome: Sendable {
     /// Another worker's book, in place of a snapshot.
     case copy(BookCopy)
     case status(isTrading: Bool)
+    /// All markets that a `check` was told of, and what of them.
+    case statuses([String: MarketStatus])
     case unknownMarket(String)
     case failed(Reason, String)
 }
@@ -255,9 +259,11 @@ final class SnapshotDesk: Sendable {
     }
 
     private func request(for order: SnapshotOrder) -> RESTRequest {
-        order.purpose == .status || order.purpose == .check
-            ? exchange.exchangeInfoRequest(market: order.market)
-            : exchange.depthRequest(market: order.market, limit: order.limit)
+        switch order.purpose {
+        case .status: exchange.exchangeInfoRequest(markets: [order.market])
+        case .check: exchange.exchangeInfoRequest(markets: order.names)
+        default: exchange.depthRequest(market: order.market, limit: order.limit)
+        }
     }
 
     /// The most urgent order that may go now and fits into what is left.
@@ -345,11 +351,13 @@ final class SnapshotDesk: Sendable {
 
     private func read(_ body: [UInt8], _ order: SnapshotOrder) -> SnapshotOutcome {
         do {
-            if order.purpose == .status || order.purpose == .check {
+            switch order.purpose {
+            case .status:
                 let info = try ExchangeInfo(parsing: body)
                 return .status(isTrading: info.market(order.market)?.isTrading ?? false)
+            case .check: return .statuses(MarketStatus.all(try ExchangeInfo(parsing: body)))
+            default: return .snapshot(try SnapshotParser.parse(body), limit: order.limit)
             }
-            return .snapshot(try SnapshotParser.parse(body), limit: order.limit)
         } catch {
             return failed(
                 .snapshotFailed, "\(exchange.restBaseURL) sent an unreadable answer: \(error)", order)

@@ -43,8 +43,7 @@ final class BookDuty {
     var lateness = LatenessWatch()
     /// When its late connections are to be replaced, and how long after that the next ones.
     var lateRemedy: (due: Duration, pause: Duration)?
-    /// When it may be asked again whether the market trades.
-    var nextStatus: Duration = .zero
+    var marketReading = MarketReading()
     var isProbing = false
     var nextProbe: Duration = .zero
     /// Since when nobody could say whether its silent stream lives: a probe failed, or waits for its turn.

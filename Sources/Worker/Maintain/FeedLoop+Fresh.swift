@@ -85,7 +85,7 @@ extension FeedLoop {
                 return endFresh(duty, message)
             }
             marketIsGone(duty, message)
-        case .status: return
+        case .status, .statuses: return
         }
     }
 

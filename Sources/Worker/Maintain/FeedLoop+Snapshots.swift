@@ -78,7 +78,7 @@ extension FeedLoop {
                 if !state.book.isSynchronized { state.note = KeptBook.Note(reason: reason, message: message) }
                 return state.book.snapshotFailed(request)
             }
-        case .status: return
+        case .status, .statuses: return
         }
         if let action { perform(action, duty, collectsOn: collectsOn) }
         report(duty)
@@ -155,7 +155,7 @@ extension FeedLoop {
         switch outcome {
         case .status(let trades): isTrading = trades
         case .unknownMarket: isTrading = false
-        case .snapshot, .copy, .failed:
+        case .snapshot, .copy, .statuses, .failed:
             // Not known: ask again later, and until then the book stays as it is.
             duty.nextRevival = clock.now + .seconds(5)
             return

@@ -36,9 +36,9 @@ extension FeedLoop {
             if isSilent, !duty.isProbing, duty.awaited == nil, duty.nextProbe <= now { silent.append(duty) }
             watchFresh(duty, now)
             considerDepth(duty, now)
-            watchMarket(duty, now)
             replaceLate(duty, now)
         }
+        askStatuses(now)
         auditNext(now)
         readClocks()
         for duty in silent.sorted(by: { $0.lastEvent < $1.lastEvent }) { probe(duty, now) }
@@ -143,7 +143,7 @@ extension FeedLoop {
         let isEmpty = snapshot.bids.isEmpty && snapshot.asks.isEmpty
         // An older id with other levels is no book that ours has been: the exchange's answers are stuck, or its ids have begun anew.
         let isContradicted = (isEmpty || snapshot.lastID < id) && !shows(snapshot, duty)
-        if isEmpty { showedNothing(duty, hasLevels: isContradicted, now) }
+        if isEmpty, isContradicted { duty.marketReading.at = nil }
         if snapshot.lastID > id {
             duty.awaited = (snapshot, now + Self.probeGrace)
         } else if isContradicted {

@@ -6,11 +6,6 @@ import Telemetry
 
 /// What makes a book unbelievable though its chain is whole; `docs/watchdogs.md` lists all of them.
 extension FeedLoop {
-    /// A stream that has been silent for so long makes us ask whether its market still trades.
-    static let silenceBeforeStatus: Duration = .seconds(60)
-    /// So often is that asked for one book.
-    static let statusInterval: Duration = .seconds(300)
-
     /// A feed that is late for so long is replaced, as its connection may be what is slow; then ever later.
     static let latePatience: Duration = .seconds(30)
     static let longestLatePatience: Duration = .seconds(960)
@@ -132,47 +127,6 @@ extension FeedLoop {
     }
 
     private static var worthTelling: Int64 { 2_000 }
-
-    // MARK: Markets that stop trading
-
-    /// A stream may be silent because its market has closed.
-    func watchMarket(_ duty: BookDuty, _ now: Duration) {
-        guard now - duty.lastSpoke >= Self.silenceBeforeStatus, duty.nextStatus <= now, duty.book.reach != nil
-        else { return }
-        askStatus(duty, now)
-    }
-
-    /// A probe has shown a book without levels, as of a market that has closed; where ours has some, that is looked into
-    /// sooner.
-    func showedNothing(_ duty: BookDuty, hasLevels: Bool, _ now: Duration) {
-        let haste = hasLevels ? Self.statusInterval - Self.silenceBeforeStatus : .zero
-        if duty.nextStatus <= now + haste { askStatus(duty, now) }
-    }
-
-    private func askStatus(_ duty: BookDuty, _ now: Duration) {
-        duty.nextStatus = now + Self.statusInterval
-        order(.check, limit: 0, after: .zero, duty) { owner, duty, outcome in
-            switch outcome {
-            case .status(let isTrading) where !isTrading: owner.closed(duty)
-            default: return
-            }
-        }
-    }
-
-    private func closed(_ duty: BookDuty) {
-        let now = clock.now
-        guard now - duty.lastSpoke >= Self.silenceBeforeProbe else { return }
-        endFresh(duty, "the market does not trade")
-        forgetDoubt(duty)
-        duty.nextRevival = now + .seconds(60)
-        let market = duty.book.id.market
-        duty.book.state.withLock { state in
-            state.book.fail(.marketNotTrading)
-            state.note = KeptBook.Note(
-                reason: .marketNotTrading, message: "the exchange lists \(market) as not trading")
-        }
-        report(duty)
-    }
 
     // MARK: Snapshots that are newer than a silent stream
 

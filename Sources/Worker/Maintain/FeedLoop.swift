@@ -22,6 +22,9 @@ actor FeedLoop {
     var feeds: [Feed] = []
     var duties: [BookID: BookDuty] = [:]
     let settings: LineSettings
+    let statusPace: StatusPace
+    /// By venue.
+    var statusRounds: [ObjectIdentifier: StatusRound] = [:]
     /// Counts the connections of this loop.
     private var connections = 0
     /// When the loop last noticed that it had been away.
@@ -34,12 +37,14 @@ actor FeedLoop {
 
     init(
         loop: EventLoop, clock: WorkerClock, board: ReportBoard, settings: LineSettings = LineSettings(),
-        auditRest: Duration = .seconds(60), evidence: EvidenceStore? = nil
+        statusPace: StatusPace = StatusPace(), auditRest: Duration = .seconds(60),
+        evidence: EvidenceStore? = nil
     ) {
         self.loop = loop
         self.clock = clock
         self.board = board
         self.settings = settings
+        self.statusPace = statusPace
         self.auditRest = auditRest
         self.evidence = evidence
         lastTick = clock.now

@@ -80,6 +80,7 @@ extension ExchangeEngine {
             refusesUntil = 0
             for market in try targets(request) {
                 market.isTrading = market.symbol != exchange.brokenSymbol
+                market.isCancelOnly = false
                 (market.silentUntil, market.slowUntil, market.staleUntil, market.lateUntil) = (0, 0, 0, 0)
                 report.effects.append(Self.standing(market))
             }
@@ -115,6 +116,7 @@ extension ExchangeEngine {
         switch request.fault {
         case .silence: market.silentUntil = until
         case .halt: market.isTrading = false
+        case .cancelOnly: market.isCancelOnly = true
         case .slowsnapshot: (market.slowUntil, market.slowMilliseconds) = (until, request.delayMilliseconds)
         case .stalesnapshot:
             (market.staleUntil, market.staleMilliseconds) = (until, request.delayMilliseconds)

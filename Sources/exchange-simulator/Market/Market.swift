@@ -48,6 +48,8 @@ final class Market {
     private var nextDue: Int64?
 
     var isTrading = true
+    /// It takes no orders any more, and its book goes on changing as those that stand are cancelled.
+    var isCancelOnly = false
     var streams: [DepthStream] = []
     /// Until then (microseconds) events happen but reach nobody.
     var silentUntil: Int64 = 0

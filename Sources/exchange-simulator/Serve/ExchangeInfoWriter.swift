@@ -36,16 +36,16 @@ struct ExchangeInfoWriter {
     private func symbol(_ market: Market, _ writer: inout ByteWriter) {
         let name = market.symbol
         let (base, quote) = Self.assets(name)
+        let state = status(of: market)
         writer.literal("{\"symbol\":")
         writer.string(name)
         switch kind {
         case .spot:
             writer.raw(
-                ",\"status\":\"\(market.isTrading ? "TRADING" : "BREAK")\",\"baseAsset\":\"\(base)\",\"baseAssetPrecision\":8,\"quoteAsset\":\"\(quote)\",\"quotePrecision\":8,\"isSpotTradingAllowed\":true,\"permissionSets\":[[\"SPOT\"]]"
+                ",\"status\":\"\(state)\",\"baseAsset\":\"\(base)\",\"baseAssetPrecision\":8,\"quoteAsset\":\"\(quote)\",\"quotePrecision\":8,\"isSpotTradingAllowed\":true,\"permissionSets\":[[\"SPOT\"]]"
             )
         case .usdMargined, .coinMargined:
             let key = kind == .usdMargined ? "status" : "contractStatus"
-            let state = market.isTrading ? "TRADING" : "SETTLING"
             writer.raw(
                 ",\"pair\":\"\(market.pair)\",\"contractType\":\"PERPETUAL\",\"deliveryDate\":4133404800000,\"\(key)\":\"\(state)\",\"baseAsset\":\"\(base)\",\"quoteAsset\":\"\(quote)\",\"pricePrecision\":\(market.format.priceScale),\"quantityPrecision\":\(market.format.quantityScale)"
             )
@@ -53,7 +53,7 @@ struct ExchangeInfoWriter {
         case .options:
             let parts = name.split(separator: "-")
             writer.raw(
-                ",\"underlying\":\"\(parts.first ?? "")USDT\",\"side\":\"CALL\",\"strikePrice\":\"\(parts.count > 2 ? parts[2] : "0")\",\"unit\":1,\"expiryDate\":\(market.expiry ?? 0),\"status\":\"\(market.isTrading ? "TRADING" : "CLOSE")\",\"priceScale\":\(market.format.priceScale),\"quantityScale\":\(market.format.quantityScale)"
+                ",\"underlying\":\"\(parts.first ?? "")USDT\",\"side\":\"CALL\",\"strikePrice\":\"\(parts.count > 2 ? parts[2] : "0")\",\"unit\":1,\"expiryDate\":\(market.expiry ?? 0),\"status\":\"\(state)\",\"priceScale\":\(market.format.priceScale),\"quantityScale\":\(market.format.quantityScale)"
             )
         }
         let tick = DecimalFormat.text(1, scale: market.format.priceScale)
@@ -61,6 +61,16 @@ struct ExchangeInfoWriter {
         writer.raw(
             ",\"filters\":[{\"filterType\":\"PRICE_FILTER\",\"minPrice\":\"\(tick)\",\"maxPrice\":\"10000000\",\"tickSize\":\"\(tick)\"},{\"filterType\":\"LOT_SIZE\",\"minQty\":\"\(step)\",\"maxQty\":\"9000000\",\"stepSize\":\"\(step)\"}]}"
         )
+    }
+
+    /// The family's own word for how a market stands; only spot knows one in which orders can be cancelled alone.
+    private func status(of market: Market) -> String {
+        switch kind {
+        case _ where market.isTrading && !market.isCancelOnly: "TRADING"
+        case .spot: market.isTrading ? "CANCEL_ONLY" : "BREAK"
+        case .usdMargined, .coinMargined: "SETTLING"
+        case .options: "CLOSE"
+        }
     }
 
     /// Base and quote asset of a symbol, guessed as far as the simulator's own names and common recordings need it.
@@ -79,7 +89,7 @@ struct ExchangeInfoWriter {
         for (index, name) in engine.symbols.enumerated() {
             let (base, quote) = Self.assets(name)
             if index > 0 { writer.literal(",") }
-            let trades = engine.markets[name]?.isTrading == true ? 1 : 0
+            let trades = engine.markets[name].map(status(of:)) == "TRADING" ? 1 : 0
             writer.raw(
                 "{\"type\":1,\"symbol\":\"\(base)_\(quote)\",\"baseAsset\":\"\(base)\",\"quoteAsset\":\"\(quote)\",\"spotTradingEnable\":\(trades)}"
             )

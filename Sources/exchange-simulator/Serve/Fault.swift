@@ -5,7 +5,7 @@ enum Fault: String, CaseIterable {
     case tooManyRequests = "429"
     case banned = "418"
     case unavailable = "503"
-    case halt, resume, expire, corrupt, late
+    case halt, cancelOnly = "cancel-only", resume, expire, corrupt, late
 
     /// Whether it concerns the whole exchange and no single market.
     var isExchangeWide: Bool {
