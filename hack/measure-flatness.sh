@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures what an event costs with few books and with many, taking turns: `fathom-bench feed` with 10 and with 2,000 books
 # runs at the same time, but only one of them at any moment, an eighth of a second each, so that both meet about the same minute of the
-# machine. About: each measures from when its own books are deep, which 2,000 are some seconds later, and the last one runs alone to its end.
+# machine. Both begin when the books of both are deep; the slower one runs its last events alone.
 #
 #   hack/measure-flatness.sh [--takes 5] [--seconds 8] [--few 10] [--many 2000] [--cores 0,1]
 #

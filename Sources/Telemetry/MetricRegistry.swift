@@ -75,12 +75,16 @@ package final class MetricRegistry: Sendable {
 
     /// Takes away every series with the label `market` whose other labels include all of `labels`: those of a book
     /// that is no longer kept.
-    package func removeSeries(ofMarket market: String, with labels: [String: String]) {
+    package func removeSeries(
+        ofMarket market: String, with labels: [String: String], families: Set<String>? = nil
+    ) {
         series.withLock { series in
             guard let named = series.ofMarket.removeValue(forKey: market) else { return }
             var others: [SeriesName] = []
             for name in named {
-                if labels.allSatisfy({ name.labels[$0.key] == $0.value }) {
+                if families?.contains(name.family) ?? true,
+                    labels.allSatisfy({ name.labels[$0.key] == $0.value })
+                {
                     series.families[name.family]?.series[name.key] = nil
                 } else {
                     others.append(name)

@@ -48,6 +48,7 @@ struct FeedBenchmark {
             defer { feed.stop() }
             // Before, snapshots would be measured along with events, and prices could walk out of the first shallow ones.
             try await Self.until("all books are as deep as asked for", 120) { feed.deepCount == count }
+            say("\(count) books are deep")
             for records in ["coalesced", "single"] {
                 let prefix = "books_\(count)_\(records)_"
                 try await source.tell("rate=0&records=\(records)")

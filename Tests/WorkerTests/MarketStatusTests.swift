@@ -174,6 +174,14 @@ struct MarketStatusTests {
         let rig = try await Rig(statusPace: pace)
         await rig.assign(["BTCUSDT", "ETHUSDT"])
         try await eventually("synchronised books") { rig.isServed("BTCUSDT") && rig.isServed("ETHUSDT") }
+        func covered(_ market: String) -> Bool {
+            let page = String(decoding: rig.metrics.render(), as: UTF8.self)
+            return page.split(separator: "\n").contains {
+                $0.hasPrefix("fathom_worker_covered_") && $0.contains("\"\(market)\"")
+            }
+        }
+        await rig.keeper.tick()
+        #expect(covered("BTCUSDT") && covered("ETHUSDT"))
         try await rig.inject("cancel-only", "&symbol=BTCUSDT")
         try await eventually("the market's status") { rig.phase("BTCUSDT") == .failed }
         #expect(rig.book("BTCUSDT")?.report.reason == .marketNotTrading)
@@ -183,6 +191,9 @@ struct MarketStatusTests {
             (rig.book("BTCUSDT")?.state.withLock { $0.messages } ?? 0) > before
         }
         #expect(rig.isServed("ETHUSDT") && !rig.isServed("BTCUSDT"))
+        // What is not served covers nothing.
+        await rig.keeper.tick()
+        #expect(!covered("BTCUSDT") && covered("ETHUSDT"))
         await rig.stop()
     }
 }

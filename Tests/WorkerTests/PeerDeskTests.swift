@@ -19,6 +19,10 @@ struct PeerDeskTests {
         init(_ answers: [Result<BookCopyAnswer, PeerTrouble>]) { state = Guarded((answers, [])) }
         var asked: [BookCopyRequest] { state.withLock { $0.asked } }
 
+        func answers(with answer: Result<BookCopyAnswer, PeerTrouble>) {
+            state.withLock { $0.answers = [answer] }
+        }
+
         func answer(_ request: BookCopyRequest) -> Result<BookCopyAnswer, PeerTrouble> {
             state.withLock { state in
                 state.asked.append(request)
@@ -125,6 +129,38 @@ struct PeerDeskTests {
         let got = await desk(script, .synchronized).fetch(CopyTerms(book: book)) { script.asked.count < 3 }
         #expect(got == nil)
         #expect(script.asked.count == 3)
+    }
+
+    @Test func `an order for the exchange ends the one of its book that still asks workers`() async throws {
+        let (metrics, clock) = (MetricRegistry(), WorkerClock())
+        let exchange = try #require(ExchangeDirectory()[name: "binance.com"])
+        let exchangeDesk = SnapshotDesk(
+            exchange: exchange, http: try HTTPClient(), weight: Guarded(RequestWeight(limitPerMinute: 6000)),
+            clock: clock, metrics: metrics)
+        let script = Script([refused(.notSynchronized, isComing: true)])
+        let source = SnapshotSource(desk: exchangeDesk, peers: desk(script, .synchronized))
+        let kept = KeptBook(id: book, stream: "btcusdt@depth@100ms", family: .spot)
+        let answered = Guarded<[String]>([])
+        func order(_ name: String, _ terms: CopyTerms?) -> SnapshotOrder {
+            SnapshotOrder(
+                purpose: .synchronize, book: ObjectIdentifier(kept), market: "BTCUSDT", limit: 100,
+                notBefore: .zero, copy: terms
+            ) { _ in answered.withLock { $0.append(name) } }
+        }
+        source.submit(order("old", CopyTerms(book: book)))
+        try await eventually("a question") { script.asked.count >= 1 }
+        source.submit(order("new", nil))
+        // From here on it would get its copy.
+        script.answers(with: copy())
+        let asked = script.asked.count
+        #expect(exchangeDesk.waiting.count == 1)
+        source.submit(order("other", CopyTerms(book: book)))
+        try await eventually("the other one's copy") {
+            script.asked.count > asked && !answered.withLock(\.isEmpty)
+        }
+        exchangeDesk.waiting.first?.completion(.failed(.rateLimited, "429"))
+        #expect(answered.withLock { $0 } == ["other", "new"])
+        #expect(exchangeDesk.waiting.count == 1)
     }
 
     @Test func `a newer order ends an older one, and what no peer has goes to the exchange as coming`()

@@ -52,6 +52,21 @@ struct ProofTests {
         }
     }
 
+    @Test(arguments: [true, false])
+    func `a copy beside a book that broke the rules is replaced by the exchange's answer`(
+        needsExchange: Bool
+    ) async throws {
+        try await withBook { loop, duty, desk in
+            loop.orderFresh(.deepen, limit: 1000, duty)
+            #expect(desk.waiting.last { $0.purpose == .deepen }?.copy != nil)
+            loop.freshAsks(
+                .fetchSnapshot(
+                    SnapshotRequest(number: 2, attempt: 1, reason: .regression, needsExchange: needsExchange)),
+                duty)
+            #expect((desk.waiting.last { $0.purpose == .deepen }?.copy == nil) == needsExchange)
+        }
+    }
+
     @Test func `a book that cannot be audited does not keep the others waiting`() async throws {
         try await withLines(1) { loop, duty in
             let feed = duty.lines[0].feed

@@ -53,7 +53,9 @@ final class KeptChild: Sendable {
     /// So many answers in a row make it count as not ready, as a kubelet has it: one may be late on a busy machine.
     static let missesBeforeUnready = 3
 
-    /// Takes what a look at its readiness has shown; nil: it is ready. Says whether that changed how it counts.
+    /// Takes what a look at its readiness has shown and says whether that changed how it counts.
+    ///
+    /// Nil: it is ready.
     @discardableResult func looked(_ unreadiness: String?) -> Bool {
         state.withLock { state in
             state.misses = unreadiness == nil ? 0 : state.misses + 1

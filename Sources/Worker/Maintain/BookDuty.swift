@@ -71,6 +71,8 @@ final class BookDuty {
         let number: Int
         let purpose: SnapshotOrder.Purpose
         let limit: Int
+        /// Another worker's copy will not do any more.
+        var needsExchange = false
         /// The size of the reply that the copy took, and when it took it.
         var reply: ReplySize?
         var answeredAt: Duration?

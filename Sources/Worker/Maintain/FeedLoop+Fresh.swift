@@ -107,12 +107,13 @@ extension FeedLoop {
 
     /// The copy needs another snapshot: the one it got does not meet what it has heard.
     func freshAsks(_ action: SyncAction, _ duty: BookDuty) {
-        guard let fresh = duty.freshOrder else { return }
+        guard var fresh = duty.freshOrder else { return }
         guard case .fetchSnapshot(let request) = action, request.attempt <= Self.freshAttempts else {
             return endFresh(duty, "the exchange's snapshots do not meet the stream")
         }
-        duty.freshOrder?.reply = nil
-        duty.freshOrder?.answeredAt = nil
+        fresh.needsExchange = request.needsExchange
+        (fresh.reply, fresh.answeredAt) = (nil, nil)
+        duty.freshOrder = fresh
         var backoff = RetryBackoff(first: .milliseconds(250), attempts: max(0, request.attempt - 2))
         submit(fresh, after: backoff.next(), duty)
     }

@@ -16,10 +16,13 @@ extension FeedLoop {
 
     /// What a peer's copy must be to deepen a served book: it shows as many levels as the exchange's answer would after a while.
     ///
-    /// A book whose last comparison found a difference is compared with the exchange first: who was wrong is not known.
+    /// A book whose last comparison found a difference is compared with the exchange first: who was wrong is not known. Nor
+    /// does a copy do in place of one that broke the rules on its way.
     func copyTerms(_ order: BookDuty.FreshOrder, _ duty: BookDuty) -> CopyTerms? {
         let book = duty.book
-        guard order.purpose == .deepen, !book.state.withLock({ $0.isDoubtful }) else { return nil }
+        guard order.purpose == .deepen, !order.needsExchange, !book.state.withLock({ $0.isDoubtful }) else {
+            return nil
+        }
         var terms = CopyTerms(book: book.id, isServed: true)
         terms.leastLevels = duty.policy.leastLevels
         terms.leastID = { book.leastFreshID(order.number, order.purpose) }

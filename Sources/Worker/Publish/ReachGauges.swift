@@ -3,6 +3,12 @@ import Telemetry
 
 /// How far one book is known, on the page of metrics; the gauges are kept, since they are set twice a second for every book.
 struct ReachGauges {
+    /// What the gauges are called.
+    static let families: Set<String> = [levelsName, wholeName, priceName]
+    private static let levelsName = "fathom_worker_covered_levels"
+    private static let wholeName = "fathom_worker_covered_whole"
+    private static let priceName = "fathom_worker_covered_to"
+
     private struct Side {
         let labels: [String: String]
         let levels: Gauge
@@ -21,9 +27,9 @@ struct ReachGauges {
             return Side(
                 labels: labels,
                 levels: metrics.gauge(
-                    "fathom_worker_covered_levels", help: "Levels inside the coverage.", labels: labels),
+                    Self.levelsName, help: "Levels inside the coverage.", labels: labels),
                 whole: metrics.gauge(
-                    "fathom_worker_covered_whole", help: "Whether the whole side is known.", labels: labels))
+                    Self.wholeName, help: "Whether the whole side is known.", labels: labels))
         }
         self.metrics = metrics
         bids = side("bids")
@@ -42,7 +48,7 @@ struct ReachGauges {
         let gauge =
             side.price
             ?? metrics.gauge(
-                "fathom_worker_covered_to", help: "The price up to which the side is complete.",
+                Self.priceName, help: "The price up to which the side is complete.",
                 labels: side.labels)
         gauge.set(Self.number(price))
         side.price = gauge

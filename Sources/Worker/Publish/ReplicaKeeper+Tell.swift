@@ -97,10 +97,15 @@ extension ReplicaKeeper {
         }
     }
 
-    /// How far each served book is known.
+    /// How far each served book is known; one that is not served covers nothing.
     func showReach() {
         for (id, entry) in books {
-            guard let reach = entry.book.reach else { continue }
+            guard let reach = entry.book.reach else {
+                guard reachGauges.removeValue(forKey: id) != nil else { continue }
+                metrics.removeSeries(
+                    ofMarket: id.market, with: id.metricLabels, families: ReachGauges.families)
+                continue
+            }
             reachGauges[id, default: ReachGauges(id, metrics)].show(reach)
         }
     }
