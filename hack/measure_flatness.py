@@ -20,7 +20,7 @@ class Benchmark:
         self.books = books
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [os.path.join(os.environ["FATHOM_BIN"], "fathom-bench"), "feed", "--json", "--rate", "0",
+            [os.path.join(os.environ["FATHOM_BIN"], "fathom-bench"), "feed", "--json", "--pause", "--rate", "0",
              "--books", str(books), "--seconds", str(options.seconds), "--cores", options.cores],
             stdout=subprocess.PIPE, stderr=self.errors, text=True, start_new_session=True)
         self.signal(signal.SIGSTOP)
@@ -32,7 +32,7 @@ class Benchmark:
             pass
 
     def begin(self):
-        """Lets it run alone until its books are deep, so that all of what it measures is measured in turns."""
+        """Lets it run alone until its books are deep, when it stops itself: all of what it measures is measured in turns."""
         # A reader of its own, as the programs write at the place of the file that they share.
         with open(f"/proc/self/fd/{self.errors.fileno()}") as errors:
             self.signal(signal.SIGCONT)
@@ -60,7 +60,9 @@ class Benchmark:
                              + "".join(self.errors.readlines()[-5:]))
         figures = json.loads(self.process.stdout.read())
         if any(value for name, value in figures.items() if name.endswith("_resyncs")):
-            raise SystemExit(f"books had to start over: {figures}")
+            self.errors.seek(0)
+            lost = [line for line in self.errors if "out of sync" in line and "the worker stops" not in line]
+            raise SystemExit(f"of {self.books} books some had to start over:\n" + "".join(lost[:5]))
         return {records: figures[f"books_{self.books}_{records}_nanoseconds_per_event"] / 1000
                 for records in ("coalesced", "single")}
 
@@ -71,7 +73,8 @@ def take(options):
     try:
         for books in (options.few, options.many):
             benchmarks.append(Benchmark(books, options))
-        for benchmark in benchmarks:
+        # Those that take longer first: a program that was stopped for many seconds has books to look after.
+        for benchmark in reversed(benchmarks):
             benchmark.begin()
         running = list(benchmarks)
         while running:

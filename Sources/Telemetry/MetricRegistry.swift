@@ -74,7 +74,7 @@ package final class MetricRegistry: Sendable {
     }
 
     /// Takes away every series with the label `market` whose other labels include all of `labels`: those of a book
-    /// that is no longer kept.
+    /// that is no longer kept, or only some `families` of them.
     package func removeSeries(
         ofMarket market: String, with labels: [String: String], families: Set<String>? = nil
     ) {

@@ -15,6 +15,8 @@ struct FeedBenchmark {
     /// The core of the worker and that of the simulator.
     var cores: (worker: Int, simulator: Int)?
     var isProfiling = false
+    /// Whether the process stops itself when its books are deep, until somebody lets it go on.
+    var isPaused = false
 
     /// What one stretch at full or given pace gave.
     struct Stretch {
@@ -48,7 +50,10 @@ struct FeedBenchmark {
             defer { feed.stop() }
             // Before, snapshots would be measured along with events, and prices could walk out of the first shallow ones.
             try await Self.until("all books are as deep as asked for", 120) { feed.deepCount == count }
-            say("\(count) books are deep")
+            if isPaused {
+                say("\(count) books are deep")
+                kill(getpid(), SIGSTOP)
+            }
             for records in ["coalesced", "single"] {
                 let prefix = "books_\(count)_\(records)_"
                 try await source.tell("rate=0&records=\(records)")

@@ -32,6 +32,7 @@ import Glibc
             .value("record", "FILE", help: "query: a file or pipe for answers, as target, tab, body."),
             .value("record-every", "N", default: "1", help: "query: which answers are recorded."),
             .toggle("profile", help: "feed: say where the core goes, by perf."),
+            .toggle("pause", help: "feed: stop when the books are deep, until SIGCONT comes."),
         ],
         positionals: ["book|wire|feed|query|plan"])
 
@@ -98,7 +99,8 @@ import Glibc
             program: arguments.string("simulator")
                 ?? beside.deletingLastPathComponent().path + "/exchange-simulator",
             bookCounts: try numbers("books"), seconds: Double(seconds), rate: Double(rate),
-            cores: cores.count == 2 ? (cores[0], cores[1]) : nil, isProfiling: arguments.has("profile"))
+            cores: cores.count == 2 ? (cores[0], cores[1]) : nil, isProfiling: arguments.has("profile"),
+            isPaused: arguments.has("pause"))
     }
 
     private static func query(_ arguments: ParsedArguments) throws -> QueryBenchmark {

@@ -1,3 +1,4 @@
+import Binance
 import FoundationEssentials
 import Testing
 
@@ -6,6 +7,15 @@ import Testing
 /// Frames that are written once and sent again and again.
 struct BurstTests {
     private func payload(_ frame: [UInt8]) -> [UInt8] { Array(frame[(frame[1] == 126 ? 4 : 2)...]) }
+
+    @Test func `the list of markets names each as trading`() throws {
+        var settings = EngineSettings()
+        (settings.symbolCount, settings.depth) = (3, 60)
+        let markets = try BurstMarkets(settings)
+        let info = try ExchangeInfo(parsing: markets.list)
+        #expect(info.markets.map(\.symbol) == markets.symbols && markets.symbols.count == 3)
+        #expect(info.markets.allSatisfy { $0.status == "TRADING" })
+    }
 
     @Test func `a cycle is an unbroken stream that never crosses the book, and its snapshots fit everywhere`()
         throws

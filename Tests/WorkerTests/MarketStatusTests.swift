@@ -20,7 +20,6 @@ struct MarketStatusTests {
         try await withLines(1, exchange: exchange) { loop, duty in
             loop.acknowledge(duty.lines[0].feed, now: .zero)
             duty.load(id: 100)
-            duty.collectsSince = .zero - .seconds(100)
             (duty.lastEvent, duty.lastSpoke) = (loop.clock.now, loop.clock.now)
             body(loop, duty, duty.venue.desk)
         }
@@ -72,7 +71,6 @@ struct MarketStatusTests {
             let other = loop.keepAnother(beside: duty, duty.lines[0].feed)
             loop.acknowledge(duty.lines[0].feed, now: .seconds(2))
             other.load(id: 100)
-            other.collectsSince = .zero - .seconds(100)
             duty.lastSpoke = loop.clock.now - .seconds(31)
             loop.tickBooks(now: loop.clock.now)
             let checks = desk.waiting.filter { $0.purpose == .check }
@@ -83,25 +81,101 @@ struct MarketStatusTests {
         }
     }
 
-    @Test func `a name that the exchange does not know makes the next question one for all`() async throws {
+    /// The names of the last question, if there are now `count` of them.
+    private func names(_ desk: SnapshotDesk, _ count: Int) -> [String]? {
+        let checks = desk.waiting.filter { $0.purpose == .check }
+        return checks.count == count ? checks.last?.names : nil
+    }
+
+    @Test func `a name that the exchange does not know is found among others and fails alone`() async throws {
         try await withSpeakingBook { loop, duty, desk in
             let other = loop.keepAnother(beside: duty, duty.lines[0].feed)
             loop.acknowledge(duty.lines[0].feed, now: .seconds(2))
             other.load(id: 100)
-            other.collectsSince = .zero - .seconds(100)
             let now = loop.clock.now
             loop.tickBooks(now: now)
+            #expect(names(desk, 1) == ["BTCUSDT", "ETHUSDT"])
             desk.answer(.check, .unknownMarket("-1121"))
             loop.tickBooks(now: now)
-            #expect(desk.waiting.filter { $0.purpose == .check }.map(\.names.count) == [2, 0])
+            #expect(names(desk, 2) == ["BTCUSDT"])
             desk.answer(.check, .statuses(["BTCUSDT": Self.trading]))
-            #expect(!duty.marketReading.isSuspect && other.marketReading.isSuspect)
-            // Alone it is asked for by its name, and what is said of that is said of it.
-            loop.tickBooks(now: now + .seconds(11))
-            #expect(desk.waiting.last { $0.purpose == .check }?.names == ["ETHUSDT"])
+            loop.tickBooks(now: now + .seconds(31))
+            #expect(names(desk, 3) == ["ETHUSDT"])
+            desk.answer(.check, .unknownMarket("-1121"))
+            #expect(other.marketReading.isSuspect && other.book.report.phase == .synchronized)
+            loop.tickBooks(now: now + .seconds(42))
+            #expect(names(desk, 4) == ["ETHUSDT"])
             desk.answer(.check, .unknownMarket("-1121"))
             #expect(duty.book.report.phase == .synchronized)
             #expect(other.book.report.reason == .marketNotTrading)
+        }
+    }
+
+    @Test func `what the whole list leaves out is asked for by its name before it is believed`() async throws
+    {
+        try await withSpeakingBook { loop, duty, desk in
+            let now = loop.clock.now
+            loop.tickBooks(now: now)
+            // A name that is refused for another reason is looked for in the whole list.
+            desk.answer(.check, .failed(.snapshotFailed, "403"))
+            loop.tickBooks(now: now + .seconds(31))
+            #expect(names(desk, 2) == [])
+            for _ in 1...2 { desk.answer(.check, .statuses(["ETHUSDT": Self.trading])) }
+            #expect(duty.marketReading.isSuspect && duty.book.report.phase == .synchronized)
+            loop.tickBooks(now: now + .seconds(42))
+            #expect(names(desk, 3) == ["BTCUSDT"])
+            desk.answer(.check, .statuses(["BTCUSDT": Self.trading]))
+            #expect(!duty.marketReading.isSuspect)
+        }
+    }
+
+    @Test
+    func `the second answer is asked for ten seconds later, and two with a restart between are not in a row`()
+        async throws
+    {
+        try await withSpeakingBook { loop, duty, desk in
+            let now = loop.clock.now
+            loop.tickBooks(now: now)
+            desk.answer(.check, .statuses(["BTCUSDT": Self.cancelOnly]))
+            loop.tickBooks(now: now + .seconds(9))
+            #expect(names(desk, 1) != nil)
+            loop.invalidate(duty, .gap)
+            duty.load(id: 200)
+            loop.tickBooks(now: now + .seconds(31))
+            #expect(names(desk, 1) != nil)
+            #expect(!duty.marketReading.isSuspect && duty.book.report.phase == .synchronized)
+        }
+    }
+
+    @Test
+    func `a failed book comes back with the others' answer, unless that was asked for before it failed`()
+        async throws
+    {
+        try await withSpeakingBook(exchange: "binance.com-futures") { loop, duty, desk in
+            let other = loop.keepAnother(beside: duty, duty.lines[0].feed)
+            loop.acknowledge(duty.lines[0].feed, now: .seconds(2))
+            other.load(id: 100)
+            let now = loop.clock.now
+            loop.tickBooks(now: now)
+            loop.marketIsGone(duty, "gone")
+            let both = ["BTCUSDT": Self.trading, "ETHUSDT": Self.trading]
+            duty.nextRevival = now + .seconds(61)
+            desk.answer(.check, .statuses(both))
+            #expect(duty.book.report.phase == .failed)
+            duty.nextRevival = now + .seconds(50)
+            desk.answer(.check, .statuses(both))
+            #expect(duty.book.report.phase == .resyncing && duty.nextRevival == nil)
+        }
+    }
+
+    @Test func `a market that has stopped trading keeps its reason when its events come late`() async throws {
+        try await withSpeakingBook { loop, duty, desk in
+            loop.tickBooks(now: loop.clock.now)
+            for _ in 1...2 { desk.answer(.check, .statuses(["BTCUSDT": Self.cancelOnly])) }
+            for id in 101...104 { loop.hear(event(id, of: duty, late: 8000), duty.lines[0].feed) }
+            for id in 105...108 { loop.hear(event(id, of: duty, late: 0), duty.lines[0].feed) }
+            #expect(duty.book.report.reason == .marketNotTrading)
+            #expect(duty.book.report.message.contains("CANCEL_ONLY"))
         }
     }
 
@@ -133,9 +207,9 @@ struct MarketStatusTests {
             duty.book.state.withLock { $0.book.suspend(.streamSilent) }
             loop.tickBooks(now: loop.clock.now)
             duty.collectsSince = loop.clock.now + .seconds(1)
-            desk.answer(.check, .statuses([:].merging(["ETHUSDT": Self.trading]) { $1 }))
+            desk.answer(.check, .statuses(["ETHUSDT": Self.trading]))
             #expect(!duty.marketReading.isSuspect && duty.marketReading.at == nil)
-            duty.collectsSince = .zero - .seconds(100)
+            duty.collectsSince = .zero
             desk.answer(.check, .statuses(["ETHUSDT": Self.trading]))
             #expect(duty.marketReading.isSuspect)
         }
@@ -143,25 +217,59 @@ struct MarketStatusTests {
 
     @Test(
         arguments: [
-            // began, spoke, asked, is due at 1000
-            (939, 999, nil, true), (941, 999, nil, false), (0, 999, 701, false), (0, 999, 700, true),
-            (0, 940, 999, true), (0, 939, 999, false), (0, 941, 999, false), (0, 940, 1000, false),
-        ] as [(Int, Int, Int?, Bool)])
+            // spoke, asked, is due at 1000
+            (999, nil, true), (999, 701, false), (999, 700, true), (940, 999, true), (939, 999, false),
+            (941, 999, false), (940, 1000, false),
+        ] as [(Int, Int?, Bool)])
     func `a market's turn comes after five minutes, or once when its stream has fallen silent`(
-        began: Int, spoke: Int, asked: Int?, isDue: Bool
+        spoke: Int, asked: Int?, isDue: Bool
     ) {
         let reading = MarketReading(at: asked.map { .seconds($0) })
-        #expect(
-            reading.isDue(began: .seconds(began), spoke: .seconds(spoke), StatusPace(), now: .seconds(1000))
-                == isDue)
+        #expect(reading.isDue(spoke: .seconds(spoke), StatusPace(), now: .seconds(1000)) == isDue)
     }
 
-    @Test func `more markets than fit into a question are asked for without names`() {
-        func names(_ count: Int) -> Int {
+    @Test func `more markets than fit into a question are asked for without names, suspects never`() {
+        func names(_ count: Int, areSuspects: Bool = false, byName: Bool = true) -> Int {
             var round = StatusRound()
-            return round.ask(Set((0..<count).map { "M\($0)USDT" }), byName: true, now: .zero).count
+            let markets = (0..<count).map { "M\($0)USDT" }
+            return round.ask(markets, areSuspects: areSuspects, byName: byName, now: .zero).count
         }
-        #expect([names(1), names(50), names(51)] == [1, 50, 0])
+        #expect([names(1), names(50), names(51), names(51, areSuspects: true)] == [1, 50, 0, 50])
+        #expect(names(1, areSuspects: true, byName: false) == 0)
+    }
+
+    @Test func `questions hold half the names after each refusal, and more again after answers`() {
+        var round = StatusRound()
+        let markets = (0..<50).map { "M\($0)USDT" }
+        func count() -> Int { round.ask(markets, areSuspects: false, byName: true, now: .zero).count }
+        var counts = [count()]
+        for isUnknown in [true, false, true] {
+            if isUnknown {
+                round.foundUnknown(among: counts.last ?? 0)
+            } else {
+                round.failed(named: counts.last ?? 0, isRefused: true)
+            }
+            counts.append(count())
+        }
+        // What was not answered at all says nothing of the names.
+        round.failed(named: 6, isRefused: false)
+        counts.append(count())
+        for _ in 1...4 {
+            round.answered()
+            counts.append(count())
+        }
+        #expect(counts == [50, 25, 12, 6, 6, 12, 24, 48, 50])
+    }
+
+    @Test func `a market that is listed without a status, or twice, counts as trading`() throws {
+        let text = """
+            {"optionSymbols":[{"symbol":"A"},{"symbol":"B","status":null},{"symbol":"C","status":"BREAK"},\
+            {"symbol":"D","status":"BREAK"},{"symbol":"D","status":"TRADING"},{"symbol":"D","status":"BREAK"}]}
+            """
+        let info = try ExchangeInfo(parsing: Array(text.utf8))
+        let statuses = MarketStatus.all(info)
+        #expect(["A", "B", "C", "D"].map { statuses[$0]?.isTrading } == [true, true, false, true])
+        #expect(["A", "B", "C", "D"].map { info.market($0)?.isTrading } == [true, true, false, true])
     }
 
     @Test func `a market of the simulator that takes no orders any more is withdrawn while its events go on`()

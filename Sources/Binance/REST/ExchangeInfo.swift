@@ -5,8 +5,8 @@ package struct ExchangeInfo: Sendable, Equatable {
         package var symbol: String
         package var status: String
 
-        /// Unknown statuses count as not trading.
-        package var isTrading: Bool { status == "TRADING" }
+        /// Unknown statuses count as not trading; a market that is listed without one counts as trading.
+        package var isTrading: Bool { status.isEmpty || status == "TRADING" }
     }
 
     /// One of the exchange's limits.
@@ -27,10 +27,11 @@ package struct ExchangeInfo: Sendable, Equatable {
             .flatMap { $0.intervalCount > 0 ? Int(clamping: $0.limit / $0.intervalCount) : nil }
     }
 
-    /// The market of that name, compared with ASCII letters upper-cased.
+    /// The market of that name, compared with ASCII letters upper-cased; of several the one that trades.
     package func market(_ name: String) -> Market? {
         let wanted = Exchange.canonicalMarket(name)
-        return markets.first { Exchange.canonicalMarket($0.symbol) == wanted }
+        let named = markets.filter { Exchange.canonicalMarket($0.symbol) == wanted }
+        return named.first(where: \.isTrading) ?? named.first
     }
 
     /// Reads the reply of any family: options list their markets under another name, COIN-M the status, and

@@ -44,7 +44,7 @@ struct SnapshotOrder: Sendable {
     }
 
     var purpose: Purpose
-    /// The book that asks; kept alive by `completion`.
+    /// The book that asks, kept alive by `completion`; nil for a `check`, which is for many.
     var book: ObjectIdentifier?
     var market: String
     /// The markets that a `check` names; empty: it asks for all.
@@ -75,7 +75,7 @@ enum SnapshotOutcome: Sendable {
 /// Fetches snapshots for all books of one exchange, within its request weight and a bound on requests at once.
 ///
 /// Orders go by purpose, the most urgent first, and none for depth while first copies come one after the other. Questions for a
-/// market's status may use half of the weight, probes and questions after quiet markets a tenth each, audits a fiftieth.
+/// market's status may use half of the weight, probes and questions for the status of many a tenth each, audits a fiftieth.
 final class SnapshotDesk: Sendable {
     static let parallelRequests = 16
     private static let log = Log("snapshots")

@@ -12,6 +12,7 @@ extension FeedLoop {
         endFresh(duty, "the book went out of sync")
         forgetDoubt(duty)
         if !collectsOn { duty.collectsSince = clock.now }
+        duty.marketReading.isSuspect = false
         switch action {
         case .fetchSnapshot(let request):
             var delay = Duration.zero
@@ -87,7 +88,7 @@ extension FeedLoop {
     /// The exchange does not know the market, or not any more.
     func marketIsGone(_ duty: BookDuty, _ message: String) {
         forgetDoubt(duty)
-        duty.nextRevival = clock.now + .seconds(60)
+        duty.nextRevival = clock.now + Self.revivalPause
         endFresh(duty, message)
         duty.book.state.withLock { state in
             state.book.fail(.unknownMarket)
@@ -171,7 +172,8 @@ extension FeedLoop {
             }
             return action
         }
-        duty.nextRevival = isTrading ? nil : clock.now + .seconds(60)
+        duty.nextRevival = isTrading ? nil : clock.now + Self.revivalPause
+        if isTrading { duty.marketReading = MarketReading() }
         if let action { perform(action, duty) }
         report(duty)
     }

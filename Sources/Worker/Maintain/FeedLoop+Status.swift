@@ -5,16 +5,19 @@ import Telemetry
 
 /// Markets that stop trading, whether their streams fall silent or not.
 extension FeedLoop {
+    /// A book that has failed asks for its market's status after so long.
+    static let revivalPause: Duration = .seconds(60)
+
     /// Asks each exchange about the markets of its books, when it is time for one of them.
     func askStatuses(_ now: Duration) {
         var due: [ObjectIdentifier: [BookDuty]] = [:]
         for duty in duties.values {
-            let isDue = duty.marketReading.isDue(
-                began: duty.collectsSince, spoke: duty.lastSpoke, statusPace, now: now)
-            guard isDue, duty.isOpen, isFollowing(duty) else { continue }
+            guard duty.marketReading.isDue(spoke: duty.lastSpoke, statusPace, now: now), duty.isOpen,
+                isFollowing(duty)
+            else { continue }
             due[ObjectIdentifier(duty.venue), default: []].append(duty)
         }
-        for duties in due.values { askStatuses(of: duties, now) }
+        for books in due.values { askStatuses(of: books, now) }
     }
 
     /// Whether the book has what a market that trades would show; it may be withdrawn for a doubt.
@@ -23,20 +26,31 @@ extension FeedLoop {
     private func askStatuses(of due: [BookDuty], _ now: Duration) {
         guard let venue = due.first?.venue else { return }
         let key = ObjectIdentifier(venue)
-        var round = statusRounds[key] ?? StatusRound()
-        let hasSuspect = due.contains(where: \.marketReading.isSuspect)
-        guard round.mayAsk(hasSuspect: hasSuspect, statusPace, now: now) else { return }
-        let names = round.ask(
-            Set(due.map { Exchange.canonicalMarket($0.book.id.market) }),
+        let suspects = due.filter(\.marketReading.isSuspect)
+        guard
+            statusRounds[key, default: .init()].mayAsk(hasSuspect: !suspects.isEmpty, statusPace, now: now)
+        else { return }
+        let names = statusRounds[key, default: .init()].ask(
+            marketNames(suspects.isEmpty ? due : suspects), areSuspects: !suspects.isEmpty,
             byName: venue.exchange.listsMarketsByName, now: now)
-        statusRounds[key] = round
         let sending = SendingTime(clock)
         let order = SnapshotOrder(
-            purpose: .check, market: names.first ?? "", names: names, notBefore: now, willSend: sending.note
+            purpose: .check, market: names.joined(separator: " "), names: names, notBefore: now,
+            willSend: sending.note
         ) { [weak self] outcome in
             self?.perform { $0.statusesAnswered(outcome, names: names, sentAt: sending.time, venue) }
         }
         venue.desk.submit(order)
+    }
+
+    /// Their markets, each once, the one that has waited longest first.
+    private func marketNames(_ duties: [BookDuty]) -> [String] {
+        var readAt: [String: Duration] = [:]
+        for duty in duties {
+            let market = Exchange.canonicalMarket(duty.book.id.market)
+            readAt[market] = min(readAt[market] ?? .seconds(Int64.max), duty.marketReading.at ?? .zero)
+        }
+        return readAt.sorted { ($0.value, $0.key) < ($1.value, $1.key) }.map(\.key)
     }
 
     private func statusesAnswered(
@@ -48,29 +62,46 @@ extension FeedLoop {
         // An exchange without markets says nothing of them.
         case .statuses(let told) where !told.isEmpty: statuses = told
         case .unknownMarket where names.count == 1: break
-        case .unknownMarket:
-            return statusRounds[key, default: .init()].failed(named: names.count, isUnknownMarket: true)
-        default: return statusRounds[key, default: .init()].failed(named: names.count, isUnknownMarket: false)
+        case .unknownMarket where !names.isEmpty:
+            statusRounds[key, default: .init()].foundUnknown(among: names.count)
+            return
+        default:
+            var isRefused = true
+            if case .failed(let reason, _) = outcome { isRefused = reason == .snapshotFailed }
+            statusRounds[key, default: .init()].failed(named: names.count, isRefused: isRefused)
+            return
         }
         statusRounds[key, default: .init()].answered()
         let asked = names.isEmpty ? nil : Set(names)
-        for duty in duties.values where duty.venue === venue && isFollowing(duty) {
+        // A list of all leaves out markets for a few accounts only; asked for by their names they are told.
+        let isWhole = asked != nil || !venue.exchange.listsMarketsByName
+        for duty in duties.values where duty.venue === venue {
             let market = Exchange.canonicalMarket(duty.book.id.market)
-            guard asked?.contains(market) ?? true, duty.collectsSince <= sentAt else { continue }
-            read(statuses[market], sentAt: sentAt, duty)
+            guard asked?.contains(market) ?? true else { continue }
+            let status = statuses[market]
+            if !isFollowing(duty) {
+                // One that had failed before hears with the others that its market trades again.
+                if let revival = duty.nextRevival, revival - Self.revivalPause <= sentAt,
+                    status?.isTrading == true
+                {
+                    statusAnswered(.status(isTrading: true), duty)
+                }
+            } else if duty.collectsSince <= sentAt {
+                read(status, isWhole: isWhole, sentAt: sentAt, duty)
+            }
         }
     }
 
-    /// Takes what the exchange lists the market of a served book as; nil: it lists none of that name.
+    /// Takes what the exchange lists the market of a served book as; nil: the answer does not have it.
     ///
     /// An answer may be an old one, or a list of a part of the exchange: where the stream goes on, or the market is just
     /// missing, a second one has to say the same.
-    private func read(_ status: MarketStatus?, sentAt: Duration, _ duty: BookDuty) {
+    private func read(_ status: MarketStatus?, isWhole: Bool, sentAt: Duration, _ duty: BookDuty) {
         let wasSuspect = duty.marketReading.isSuspect
         duty.marketReading = MarketReading(at: sentAt)
         guard status?.isTrading != true else { return }
         let isSilent = clock.now - duty.lastSpoke >= Self.silenceBeforeProbe
-        guard wasSuspect || isSilent && status != nil else {
+        guard status == nil ? wasSuspect && isWhole : wasSuspect || isSilent else {
             duty.marketReading.isSuspect = true
             return
         }
@@ -80,7 +111,7 @@ extension FeedLoop {
     private func closed(_ duty: BookDuty, _ status: MarketStatus?) {
         endFresh(duty, "the market does not trade")
         forgetDoubt(duty)
-        duty.nextRevival = clock.now + .seconds(60)
+        duty.nextRevival = clock.now + Self.revivalPause
         let market = duty.book.id.market
         let words = status.map { "lists \(market) as not trading (\($0.word))" } ?? "does not list \(market)"
         duty.book.state.withLock { state in

@@ -23,7 +23,8 @@ extension FeedLoop {
             guard clock.isKnown || liveID(duty) != nil else { return }
             lateness = arrival.wallMilliseconds + clock.offsetMilliseconds - eventTime
         }
-        guard duty.lateness.saw(lateness) else { return }
+        // A market that has stopped trading has its own reason, whatever its stream goes on to bring.
+        guard duty.lateness.saw(lateness), duty.book.report.phase != .failed else { return }
         if let fault = duty.lateness.fault {
             endFresh(duty, "\(fault.rawValue): the stream cannot be believed")
             suspend(duty, fault)

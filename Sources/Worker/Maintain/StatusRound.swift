@@ -14,7 +14,7 @@ struct MarketStatus: Sendable, Equatable {
                     Exchange.canonicalMarket(market.symbol),
                     MarketStatus(word: market.status, isTrading: market.isTrading)
                 )
-            }, uniquingKeysWith: { first, _ in first })
+            }, uniquingKeysWith: { $0.isTrading ? $0 : $1 })
     }
 }
 
@@ -22,7 +22,7 @@ struct MarketStatus: Sendable, Equatable {
 struct StatusPace: Sendable {
     /// So old may what is known of a market become.
     var interval: Duration = .seconds(300)
-    /// So long after a book began, or its stream fell silent, is its market looked up out of turn.
+    /// So long after its stream has fallen silent is a market looked up out of turn.
     var patience: Duration = .seconds(60)
     /// So long after a question comes the next one at the soonest.
     var pause: Duration = .seconds(30)
@@ -34,53 +34,66 @@ struct StatusPace: Sendable {
 struct MarketReading {
     /// When that was asked; nil: it has not been, or has to be again.
     var at: Duration?
-    /// It was said not to trade, while its stream brought events: one more such answer is believed.
+    /// It was said not to trade while its stream brought events, or was missing: one more such answer is believed.
     var isSuspect = false
 
-    /// Whether it is time to ask about a book that began to collect at `began` and heard its stream at `spoke`.
-    func isDue(began: Duration, spoke: Duration, _ pace: StatusPace, now: Duration) -> Bool {
-        if isSuspect { return true }
-        guard let at else { return began + pace.patience <= now }
+    /// Whether it is time to ask about a book that heard its stream at `spoke`.
+    func isDue(spoke: Duration, _ pace: StatusPace, now: Duration) -> Bool {
+        guard let at, !isSuspect else { return true }
         let hasFallenSilent = spoke + pace.patience <= now && at < spoke + pace.patience
         return hasFallenSilent || at + pace.interval <= now
     }
 }
 
-/// The questions of one loop to one exchange about which of its markets trade: one at a time, for all its books.
+/// The questions of one loop to one exchange about which of its markets trade: one at a time, for many books.
+///
+/// Where names can be given they are, up to a number; for more the whole list has the same weight. One name that the exchange
+/// does not know refuses the question for all that stand beside it, so the next ones hold fewer.
 struct StatusRound {
-    /// Where names can be given, more than so many are not: the whole list has the same weight.
     static let mostNames = 50
 
     private(set) var askedAt: Duration?
     private(set) var isUnderWay = false
-    /// A question that named markets was refused, perhaps for one of them.
+    private var didFail = false
+    /// How many names the next question may hold.
+    private var nameLimit = mostNames
+    /// A question for one name alone was refused, and not because the exchange does not know it.
     private var wantsAll = false
 
     /// Whether the next question may go out.
     func mayAsk(hasSuspect: Bool, _ pace: StatusPace, now: Duration) -> Bool {
         guard !isUnderWay else { return false }
         guard let askedAt else { return true }
-        return askedAt + (hasSuspect ? pace.confirmation : pace.pause) <= now
+        return askedAt + (hasSuspect && !didFail ? pace.confirmation : pace.pause) <= now
     }
 
-    /// Begins a question about the markets of those names; returns the names to put into it, none for the whole list.
-    mutating func ask(_ markets: Set<String>, byName: Bool, now: Duration) -> [String] {
+    /// Begins a question about these markets; returns the names to put into it, none for the whole list.
+    ///
+    /// What the whole list leaves out may still trade, so suspects are asked for by name, however many they are.
+    mutating func ask(_ markets: [String], areSuspects: Bool, byName: Bool, now: Duration) -> [String] {
         askedAt = now
         isUnderWay = true
-        return byName && !wantsAll && markets.count <= Self.mostNames ? markets.sorted() : []
+        guard byName, !wantsAll, areSuspects || markets.count <= Self.mostNames else { return [] }
+        return Array(markets.prefix(nameLimit))
     }
 
     /// The question was answered.
     mutating func answered() {
-        isUnderWay = false
-        wantsAll = false
+        (isUnderWay, didFail, wantsAll) = (false, false, false)
+        nameLimit = min(nameLimit * 2, Self.mostNames)
     }
 
-    /// The question was refused or lost; where it named several markets, all are asked for next, and at once if it was
-    /// refused for one of them.
-    mutating func failed(named count: Int, isUnknownMarket: Bool) {
-        isUnderWay = false
-        wantsAll = count > 1
-        if wantsAll, isUnknownMarket { askedAt = nil }
+    /// The exchange does not know one of several names: the half of them is asked for at once.
+    mutating func foundUnknown(among count: Int) {
+        (isUnderWay, didFail, askedAt) = (false, false, nil)
+        nameLimit = max(1, count / 2)
+    }
+
+    /// The question was refused, or not answered.
+    mutating func failed(named count: Int, isRefused: Bool) {
+        (isUnderWay, didFail) = (false, true)
+        guard isRefused else { return }
+        if count > 1 { nameLimit = max(1, count / 2) }
+        wantsAll = count == 1
     }
 }

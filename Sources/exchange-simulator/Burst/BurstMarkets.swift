@@ -28,6 +28,12 @@ final class BurstMarkets: Sendable {
 
     static var milliseconds: Int64 { Int64(Date().timeIntervalSince1970 * 1000) }
 
+    /// All markets as `exchangeInfo` lists them, whichever of them it is asked for.
+    var list: [UInt8] {
+        let entries = symbols.map { "{\"symbol\":\"\($0)\",\"status\":\"TRADING\"}" }
+        return Array("{\"symbols\":[\(entries.joined(separator: ","))]}".utf8)
+    }
+
     /// `{"BTCUSDT":1000000000020,…}`: the last id of every market.
     var lastIDs: [UInt8] {
         var writer = ByteWriter(capacity: symbols.count * 40 + 64)

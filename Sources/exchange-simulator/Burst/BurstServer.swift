@@ -110,6 +110,7 @@ final class BurstServer: Sendable {
             return (200, market.withLock { $0.snapshot(limit: limit) })
         case "/binance.com/api/v3/time":
             return (200, Array("{\"serverTime\":\(BurstMarkets.milliseconds)}".utf8))
+        case "/binance.com/api/v3/exchangeInfo": return (200, markets.list)
         case "/burst":
             let most = state.withLock { state in
                 let most = state.mostBehind
