@@ -111,8 +111,10 @@ struct MarketStatusTests {
         }
     }
 
-    @Test func `what the whole list leaves out is asked for by its name before it is believed`() async throws
-    {
+    @Test(arguments: [trading, cancelOnly, nil])
+    func `what the whole list leaves out is asked for by its name before it is believed`(
+        status: MarketStatus?
+    ) async throws {
         try await withSpeakingBook { loop, duty, desk in
             let now = loop.clock.now
             loop.tickBooks(now: now)
@@ -121,11 +123,15 @@ struct MarketStatusTests {
             loop.tickBooks(now: now + .seconds(31))
             #expect(names(desk, 2) == [])
             for _ in 1...2 { desk.answer(.check, .statuses(["ETHUSDT": Self.trading])) }
-            #expect(duty.marketReading.isSuspect && duty.book.report.phase == .synchronized)
+            #expect(duty.marketReading.isMissing && duty.book.report.phase == .synchronized)
             loop.tickBooks(now: now + .seconds(42))
             #expect(names(desk, 3) == ["BTCUSDT"])
-            desk.answer(.check, .statuses(["BTCUSDT": Self.trading]))
-            #expect(!duty.marketReading.isSuspect)
+            // Only what is said of its name counts, and two answers of that.
+            desk.answer(.check, .statuses(status.map { ["BTCUSDT": $0] } ?? [:]))
+            #expect(
+                !duty.marketReading.isMissing && duty.marketReading.isSuspect == !(status?.isTrading ?? false)
+            )
+            #expect(duty.book.report.phase == .synchronized)
         }
     }
 
@@ -139,18 +145,21 @@ struct MarketStatusTests {
             desk.answer(.check, .statuses(["BTCUSDT": Self.cancelOnly]))
             loop.tickBooks(now: now + .seconds(9))
             #expect(names(desk, 1) != nil)
+            loop.tickBooks(now: now + .seconds(11))
+            #expect(names(desk, 2) != nil)
             loop.invalidate(duty, .gap)
             duty.load(id: 200)
-            loop.tickBooks(now: now + .seconds(31))
-            #expect(names(desk, 1) != nil)
-            #expect(!duty.marketReading.isSuspect && duty.book.report.phase == .synchronized)
+            #expect(duty.marketReading.at == nil && !duty.marketReading.isSuspect)
+            duty.collectsSince = .zero
+            desk.answer(.check, .statuses(["BTCUSDT": Self.cancelOnly]))
+            #expect(duty.marketReading.isSuspect && duty.book.report.phase == .synchronized)
         }
     }
 
-    @Test
-    func `a failed book comes back with the others' answer, unless that was asked for before it failed`()
-        async throws
-    {
+    @Test(arguments: [true, false])
+    func `a failed book comes back with the others' answer, unless it has failed just before`(
+        isAsking: Bool
+    ) async throws {
         try await withSpeakingBook(exchange: "binance.com-futures") { loop, duty, desk in
             let other = loop.keepAnother(beside: duty, duty.lines[0].feed)
             loop.acknowledge(duty.lines[0].feed, now: .seconds(2))
@@ -159,21 +168,31 @@ struct MarketStatusTests {
             loop.tickBooks(now: now)
             loop.marketIsGone(duty, "gone")
             let both = ["BTCUSDT": Self.trading, "ETHUSDT": Self.trading]
-            duty.nextRevival = now + .seconds(61)
+            duty.failedAt = now - .seconds(29)
             desk.answer(.check, .statuses(both))
             #expect(duty.book.report.phase == .failed)
-            duty.nextRevival = now + .seconds(50)
+            duty.failedAt = now - .seconds(31)
+            if isAsking {
+                duty.nextRevival = now
+                loop.tickBooks(now: now)
+            }
             desk.answer(.check, .statuses(both))
-            #expect(duty.book.report.phase == .resyncing && duty.nextRevival == nil)
+            #expect(duty.book.report.phase == .resyncing)
+            // Its own answer comes too late to say anything.
+            desk.answer(.status, .status(isTrading: false))
+            #expect(duty.book.report.phase == .resyncing && duty.nextRevival == nil && duty.failedAt == nil)
         }
     }
 
     @Test func `a market that has stopped trading keeps its reason when its events come late`() async throws {
         try await withSpeakingBook { loop, duty, desk in
+            let feed = duty.lines[0].feed
+            for id in 101...103 { loop.hear(event(id, of: duty, late: 8000), feed) }
+            #expect(duty.book.report.reason.rawValue == "FeedLate")
             loop.tickBooks(now: loop.clock.now)
             for _ in 1...2 { desk.answer(.check, .statuses(["BTCUSDT": Self.cancelOnly])) }
-            for id in 101...104 { loop.hear(event(id, of: duty, late: 8000), duty.lines[0].feed) }
-            for id in 105...108 { loop.hear(event(id, of: duty, late: 0), duty.lines[0].feed) }
+            for id in 104...106 { loop.hear(event(id, of: duty, late: 0), feed) }
+            #expect(duty.lateness.fault == nil)
             #expect(duty.book.report.reason == .marketNotTrading)
             #expect(duty.book.report.message.contains("CANCEL_ONLY"))
         }
@@ -183,7 +202,7 @@ struct MarketStatusTests {
     func `an answer that says nothing harms no book, and the next question waits half a minute`(
         outcome: SnapshotOutcome
     ) async throws {
-        try await withSpeakingBook { loop, duty, desk in
+        try await withSpeakingBook(exchange: "binance.com-futures") { loop, duty, desk in
             let now = loop.clock.now
             func asked(_ loop: isolated FeedLoop, _ seconds: Int) -> Int {
                 loop.tickBooks(now: now + .seconds(seconds))
@@ -238,6 +257,15 @@ struct MarketStatusTests {
         #expect(names(1, areSuspects: true, byName: false) == 0)
     }
 
+    @Test func `the pause begins when a question is sent, however long it has waited`() {
+        var round = StatusRound()
+        _ = round.ask(["BTCUSDT"], areSuspects: false, byName: true, now: .zero)
+        round.answered(sentAt: .seconds(15))
+        let may = [24, 25].map { round.mayAsk(hasSuspect: true, StatusPace(), now: .seconds($0)) }
+        #expect(may == [false, true])
+        #expect(!round.mayAsk(hasSuspect: false, StatusPace(), now: .seconds(44)))
+    }
+
     @Test func `questions hold half the names after each refusal, and more again after answers`() {
         var round = StatusRound()
         let markets = (0..<50).map { "M\($0)USDT" }
@@ -255,7 +283,7 @@ struct MarketStatusTests {
         round.failed(named: 6, isRefused: false)
         counts.append(count())
         for _ in 1...4 {
-            round.answered()
+            round.answered(sentAt: .zero)
             counts.append(count())
         }
         #expect(counts == [50, 25, 12, 6, 6, 12, 24, 48, 50])

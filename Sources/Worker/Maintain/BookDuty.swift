@@ -54,6 +54,8 @@ final class BookDuty {
     /// A probe saw this id; if the stream does not bring it in time, it is dead.
     var awaited: (snapshot: BookSnapshot, until: Duration)?
     var nextRevival: Duration?
+    /// When its market was last found not to trade, or not to be there; nil: it trades, or its contract has ended.
+    var failedAt: Duration?
     /// Since when it collects events for the snapshot that it has asked for last.
     var collectsSince: Duration = .zero
     var lastReport: KeptBook.Report?
@@ -85,6 +87,12 @@ final class BookDuty {
         book.prefetch()
         // The number of lines stands just before the first.
         unsafe lines.withUnsafeBytes { if let first = $0.baseAddress { unsafe cprefetch_line(first - 16) } }
+    }
+
+    /// Its market does not trade, or is not there; after the pause it asks again.
+    func failed(now: Duration, again pause: Duration) {
+        failedAt = now
+        nextRevival = now + pause
     }
 
     /// Whether its stream is acknowledged on a connection in use.

@@ -27,7 +27,7 @@ extension FeedLoop {
             WallClock.milliseconds + exchangeClock.offsetMilliseconds >= end.secondsSinceEpoch * 1000
         else { return false }
         duty.hasEnded = true
-        duty.nextRevival = nil
+        (duty.nextRevival, duty.failedAt) = (nil, nil)
         endFresh(duty, "the contract has ended")
         forgetDoubt(duty)
         duty.book.state.withLock { state in

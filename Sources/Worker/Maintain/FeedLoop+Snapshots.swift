@@ -12,7 +12,8 @@ extension FeedLoop {
         endFresh(duty, "the book went out of sync")
         forgetDoubt(duty)
         if !collectsOn { duty.collectsSince = clock.now }
-        duty.marketReading.isSuspect = false
+        // Two answers with a restart between are not in a row: it begins with a first one.
+        if duty.marketReading.isDoubtful { duty.marketReading = MarketReading() }
         switch action {
         case .fetchSnapshot(let request):
             var delay = Duration.zero
@@ -88,7 +89,7 @@ extension FeedLoop {
     /// The exchange does not know the market, or not any more.
     func marketIsGone(_ duty: BookDuty, _ message: String) {
         forgetDoubt(duty)
-        duty.nextRevival = clock.now + Self.revivalPause
+        duty.failed(now: clock.now, again: Self.revivalPause)
         endFresh(duty, message)
         duty.book.state.withLock { state in
             state.book.fail(.unknownMarket)
@@ -172,8 +173,11 @@ extension FeedLoop {
             }
             return action
         }
-        duty.nextRevival = isTrading ? nil : clock.now + Self.revivalPause
-        if isTrading { duty.marketReading = MarketReading() }
+        if isTrading {
+            (duty.nextRevival, duty.failedAt, duty.marketReading) = (nil, nil, MarketReading())
+        } else {
+            duty.failed(now: clock.now, again: Self.revivalPause)
+        }
         if let action { perform(action, duty) }
         report(duty)
     }

@@ -7,6 +7,8 @@ import Telemetry
 extension FeedLoop {
     /// A book that has failed asks for its market's status after so long.
     static let revivalPause: Duration = .seconds(60)
+    /// For so long it does not listen to answers to questions about others, which may be older than they look.
+    static let rideAlongRest: Duration = .seconds(30)
 
     /// Asks each exchange about the markets of its books, when it is time for one of them.
     func askStatuses(_ now: Duration) {
@@ -26,7 +28,7 @@ extension FeedLoop {
     private func askStatuses(of due: [BookDuty], _ now: Duration) {
         guard let venue = due.first?.venue else { return }
         let key = ObjectIdentifier(venue)
-        let suspects = due.filter(\.marketReading.isSuspect)
+        let suspects = due.filter(\.marketReading.isDoubtful)
         guard
             statusRounds[key, default: .init()].mayAsk(hasSuspect: !suspects.isEmpty, statusPace, now: now)
         else { return }
@@ -59,8 +61,8 @@ extension FeedLoop {
         let key = ObjectIdentifier(venue)
         var statuses: [String: MarketStatus] = [:]
         switch outcome {
-        // An exchange without markets says nothing of them.
-        case .statuses(let told) where !told.isEmpty: statuses = told
+        // An exchange without markets says nothing of them, unless it was asked for one.
+        case .statuses(let told) where !told.isEmpty || names.count == 1: statuses = told
         case .unknownMarket where names.count == 1: break
         case .unknownMarket where !names.isEmpty:
             statusRounds[key, default: .init()].foundUnknown(among: names.count)
@@ -71,7 +73,7 @@ extension FeedLoop {
             statusRounds[key, default: .init()].failed(named: names.count, isRefused: isRefused)
             return
         }
-        statusRounds[key, default: .init()].answered()
+        statusRounds[key, default: .init()].answered(sentAt: sentAt)
         let asked = names.isEmpty ? nil : Set(names)
         // A list of all leaves out markets for a few accounts only; asked for by their names they are told.
         let isWhole = asked != nil || !venue.exchange.listsMarketsByName
@@ -80,8 +82,8 @@ extension FeedLoop {
             guard asked?.contains(market) ?? true else { continue }
             let status = statuses[market]
             if !isFollowing(duty) {
-                // One that had failed before hears with the others that its market trades again.
-                if let revival = duty.nextRevival, revival - Self.revivalPause <= sentAt,
+                // One that had failed a while before hears with the others that its market trades again.
+                if let failedAt = duty.failedAt, failedAt + Self.rideAlongRest <= sentAt,
                     status?.isTrading == true
                 {
                     statusAnswered(.status(isTrading: true), duty)
@@ -100,8 +102,12 @@ extension FeedLoop {
         let wasSuspect = duty.marketReading.isSuspect
         duty.marketReading = MarketReading(at: sentAt)
         guard status?.isTrading != true else { return }
+        guard status != nil || isWhole else {
+            (duty.marketReading.isSuspect, duty.marketReading.isMissing) = (wasSuspect, true)
+            return
+        }
         let isSilent = clock.now - duty.lastSpoke >= Self.silenceBeforeProbe
-        guard status == nil ? wasSuspect && isWhole : wasSuspect || isSilent else {
+        guard wasSuspect || isSilent && status != nil else {
             duty.marketReading.isSuspect = true
             return
         }
@@ -111,7 +117,7 @@ extension FeedLoop {
     private func closed(_ duty: BookDuty, _ status: MarketStatus?) {
         endFresh(duty, "the market does not trade")
         forgetDoubt(duty)
-        duty.nextRevival = clock.now + Self.revivalPause
+        duty.failed(now: clock.now, again: Self.revivalPause)
         let market = duty.book.id.market
         let words = status.map { "lists \(market) as not trading (\($0.word))" } ?? "does not list \(market)"
         duty.book.state.withLock { state in

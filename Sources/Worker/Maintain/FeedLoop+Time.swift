@@ -162,8 +162,10 @@ extension FeedLoop {
     /// A failed book, or one whose market's status could not be learned, asks once more.
     private func revive(_ duty: BookDuty) {
         duty.nextRevival = nil
+        let failedAt = duty.failedAt
         order(.status, limit: 0, after: .zero, duty) { owner, duty, outcome in
-            owner.statusAnswered(outcome, duty)
+            // An answer to a question about others may have come before.
+            if duty.failedAt == failedAt { owner.statusAnswered(outcome, duty) }
         }
     }
 }

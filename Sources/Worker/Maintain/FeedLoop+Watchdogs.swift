@@ -37,7 +37,7 @@ extension FeedLoop {
 
     /// Brings up other connections for a book whose events go on being late; the book stays withdrawn meanwhile.
     func replaceLate(_ duty: BookDuty, _ now: Duration) {
-        guard duty.lateness.fault == .feedLate else {
+        guard duty.lateness.fault == .feedLate, duty.failedAt == nil else {
             duty.lateRemedy = nil
             return
         }

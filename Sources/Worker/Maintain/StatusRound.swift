@@ -34,12 +34,17 @@ struct StatusPace: Sendable {
 struct MarketReading {
     /// When that was asked; nil: it has not been, or has to be again.
     var at: Duration?
-    /// It was said not to trade while its stream brought events, or was missing: one more such answer is believed.
+    /// It was said not to trade while its stream brought events, or not to be there: one more such answer is believed.
     var isSuspect = false
+    /// The whole list left it out, which says nothing until it has been asked for by its name.
+    var isMissing = false
+
+    /// Whether it is asked about again soon.
+    var isDoubtful: Bool { isSuspect || isMissing }
 
     /// Whether it is time to ask about a book that heard its stream at `spoke`.
     func isDue(spoke: Duration, _ pace: StatusPace, now: Duration) -> Bool {
-        guard let at, !isSuspect else { return true }
+        guard let at, !isDoubtful else { return true }
         let hasFallenSilent = spoke + pace.patience <= now && at < spoke + pace.patience
         return hasFallenSilent || at + pace.interval <= now
     }
@@ -77,8 +82,9 @@ struct StatusRound {
         return Array(markets.prefix(nameLimit))
     }
 
-    /// The question was answered.
-    mutating func answered() {
+    /// The question was answered; it may have waited for weight before it was sent.
+    mutating func answered(sentAt: Duration) {
+        askedAt = max(askedAt ?? sentAt, sentAt)
         (isUnderWay, didFail, wantsAll) = (false, false, false)
         nameLimit = min(nameLimit * 2, Self.mostNames)
     }
