@@ -89,10 +89,10 @@ final class BookDuty {
         unsafe lines.withUnsafeBytes { if let first = $0.baseAddress { unsafe cprefetch_line(first - 16) } }
     }
 
-    /// Its market does not trade, or is not there; after the pause it asks again.
-    func failed(now: Duration, again pause: Duration) {
+    /// Its market does not trade, or is not there; it asks again after a minute.
+    func failed(now: Duration) {
         failedAt = now
-        nextRevival = now + pause
+        nextRevival = now + .seconds(60)
     }
 
     /// Whether its stream is acknowledged on a connection in use.

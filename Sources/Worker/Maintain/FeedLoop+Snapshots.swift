@@ -89,7 +89,7 @@ extension FeedLoop {
     /// The exchange does not know the market, or not any more.
     func marketIsGone(_ duty: BookDuty, _ message: String) {
         forgetDoubt(duty)
-        duty.failed(now: clock.now, again: Self.revivalPause)
+        duty.failed(now: clock.now)
         endFresh(duty, message)
         duty.book.state.withLock { state in
             state.book.fail(.unknownMarket)
@@ -176,7 +176,7 @@ extension FeedLoop {
         if isTrading {
             (duty.nextRevival, duty.failedAt, duty.marketReading) = (nil, nil, MarketReading())
         } else {
-            duty.failed(now: clock.now, again: Self.revivalPause)
+            duty.failed(now: clock.now)
         }
         if let action { perform(action, duty) }
         report(duty)

@@ -5,9 +5,7 @@ import Telemetry
 
 /// Markets that stop trading, whether their streams fall silent or not.
 extension FeedLoop {
-    /// A book that has failed asks for its market's status after so long.
-    static let revivalPause: Duration = .seconds(60)
-    /// For so long it does not listen to answers to questions about others, which may be older than they look.
+    /// For so long a book that has failed does not listen to answers about others, which may be older than they look.
     static let rideAlongRest: Duration = .seconds(30)
 
     /// Asks each exchange about the markets of its books, when it is time for one of them.
@@ -50,7 +48,8 @@ extension FeedLoop {
         var readAt: [String: Duration] = [:]
         for duty in duties {
             let market = Exchange.canonicalMarket(duty.book.id.market)
-            readAt[market] = min(readAt[market] ?? .seconds(Int64.max), duty.marketReading.at ?? .zero)
+            let at = duty.marketReading.at ?? .zero
+            readAt[market] = min(readAt[market] ?? at, at)
         }
         return readAt.sorted { ($0.value, $0.key) < ($1.value, $1.key) }.map(\.key)
     }
@@ -117,7 +116,7 @@ extension FeedLoop {
     private func closed(_ duty: BookDuty, _ status: MarketStatus?) {
         endFresh(duty, "the market does not trade")
         forgetDoubt(duty)
-        duty.failed(now: clock.now, again: Self.revivalPause)
+        duty.failed(now: clock.now)
         let market = duty.book.id.market
         let words = status.map { "lists \(market) as not trading (\($0.word))" } ?? "does not list \(market)"
         duty.book.state.withLock { state in
